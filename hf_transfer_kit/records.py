@@ -1,0 +1,180 @@
+"""RunRecord: what one run measured; JSON in and out.
+
+A record is enough to compare runs without their models or data: the answer to every test item, the cost, and what it takes
+to repeat the run (plan, seed, versions, hashes). Imports no torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_transfer_kit.errors import FormatError, PlanError
+from hf_transfer_kit.plan import TransferPlan
+from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
+
+FORMAT = "hf_transfer_kit.record"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """Exactly which weights a run started from.
+
+    Fields:
+        name: as in the plan.
+        revision: commit of a Hub model; None for a local folder.
+        weights_digest: hash of the start weights' files (a random start: of its configuration).
+    """
+
+    name: str
+    revision: str | None = None
+    weights_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataIdentity:
+    """Exactly which rows a run saw.
+
+    Fields:
+        hashes: SHA-256 per part ("train", "validation", "test"), over contents, labels and order; of "train" and
+            "validation" before a subset is drawn, so that all sizes of one comparison agree.
+        rows: examples per part that the run used.
+    """
+
+    hashes: dict[str, str]
+    rows: dict[str, int]
+
+    @property
+    def labels_used(self) -> int:
+        """Labelled examples the run could learn or choose from."""
+        return self.rows["train"] + self.rows["validation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemScores:
+    """The answers to the test items, in the order of the test part; five tuples of one length.
+
+    Fields:
+        labels, predictions: class numbers.
+        confidence: probability of the predicted class, as the model gives it.
+        calibrated_confidence: the same after temperature scaling fitted on validation (Guo et al. 2017).
+        log_likelihood: log-probability of the true class after that scaling, nats.
+    """
+
+    labels: tuple[int, ...]
+    predictions: tuple[int, ...]
+    confidence: tuple[float, ...]
+    calibrated_confidence: tuple[float, ...]
+    log_likelihood: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(getattr(self, name)) for name in self.__slots__}
+        if len(lengths) != 1:
+            raise PlanError(f"item scores have different lengths {sorted(lengths)}; write the record again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a run cost.
+
+    Fields:
+        train_seconds: wall time from loaded data to a model ready to answer, summed over interrupted attempts.
+        train_cpu_seconds: processor time of the same, of the attempt that finished.
+        train_flops: floating-point operations of the same, counted (a multiply-add is 2).
+        peak_memory_mib: highest memory above that of the idle process: of the GPU where there is one, else of the process.
+        trainable_parameters, total_parameters: counts.
+        disk_mib: what has to be kept to answer later, without the pre-trained model it may stand on.
+        ms_per_prediction: milliseconds for one input on its own, median.
+        cached: True where the features came from an earlier run's cache, so that seconds and FLOPs leave out that pass.
+    """
+
+    train_seconds: float
+    train_cpu_seconds: float
+    train_flops: float
+    peak_memory_mib: float
+    trainable_parameters: int
+    total_parameters: int
+    disk_mib: float
+    ms_per_prediction: float
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """Everything one run measured.
+
+    Fields:
+        plan: what was asked for.
+        task: "text-classification" or "image-classification".
+        label_names: class names; numbers elsewhere are positions in it.
+        test: the answers to the test items.
+        validation_accuracy: of the chosen state; what choices were made on.
+        temperature: fitted on validation.
+        details: what the approach found out by itself: the layer chosen, the best epoch, cache used; plain values.
+        versions: of Python and the libraries.
+        machine: processor, cores, accelerator, processes.
+        started, finished: UTC, ISO 8601.
+    """
+
+    plan: TransferPlan
+    task: str
+    label_names: tuple[str, ...]
+    model: ModelIdentity | None
+    data: DataIdentity
+    test: ItemScores
+    validation_accuracy: float
+    temperature: float
+    cost: Cost
+    details: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    started: str = ""
+    finished: str = ""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The record as plain values, with `format` and `version` first."""
+        return {"format": FORMAT, "version": VERSION} | to_mapping(self) | {"plan": self.plan.to_mapping()}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "record") -> "RunRecord":
+        """The record in `mapping`.
+
+        Raises:
+            FormatError: not a record, of an unknown version, or with unknown, missing or wrong fields.
+        """
+        fields = check_format(mapping, name=FORMAT, version=VERSION, where=where)
+        try:
+            plan = TransferPlan.from_mapping(fields.pop("plan", None), f"{where}: plan")
+            parts = from_mapping(_RecordWithoutPlan, fields, where)
+        except PlanError as error:
+            raise FormatError(str(error)) from error
+        return cls(plan=plan, **{name: getattr(parts, name) for name in parts.__slots__})
+
+    def save(self, path: Path) -> None:
+        """Writes the record as JSON, atomically."""
+        write_json(path, self.to_mapping())
+
+    @classmethod
+    def load(cls, path: Path | str) -> "RunRecord":
+        """The record in a JSON file; raises FormatError as `from_mapping`."""
+        return cls.from_mapping(read_json(Path(path)), where=str(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RecordWithoutPlan:
+    """What `RunRecord.from_mapping` reads by annotation; the plan has a reader of its own."""
+
+    task: str
+    label_names: tuple[str, ...]
+    model: ModelIdentity | None
+    data: DataIdentity
+    test: ItemScores
+    validation_accuracy: float
+    temperature: float
+    cost: Cost
+    details: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    started: str = ""
+    finished: str = ""
