@@ -1,0 +1,21 @@
+"""The approaches, each under the dataclass that holds its settings. To add one: a dataclass in `plan`, and a line here."""
+
+from typing import Any
+
+from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
+from hf_transfer_kit.approaches.controls import MajorityFit, ShallowFit
+from hf_transfer_kit.approaches.frozen import FeaturesFit
+from hf_transfer_kit.approaches.trained import TrainedFit
+from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow, TopLayers
+
+__all__ = ["FITS", "Fit", "Job", "Outcome", "Predictor"]
+
+FITS: dict[type[Any], Fit] = {
+    Majority: MajorityFit(),
+    Shallow: ShallowFit(),
+    Features: FeaturesFit(),
+    TopLayers: TrainedFit(),
+    Full: TrainedFit(),
+    Lora: TrainedFit(),
+    Scratch: TrainedFit(),
+}

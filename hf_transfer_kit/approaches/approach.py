@@ -1,0 +1,102 @@
+"""What goes into an approach and what comes out of it; the same for all of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_transfer_kit.data import LabelledData
+from hf_transfer_kit.events import EventWriter
+from hf_transfer_kit.plan import TransferPlan
+from hf_transfer_kit.records import RunRecord
+from hf_transfer_kit.tasks import Task
+
+
+class Predictor(ABC):
+    """A model that is ready to answer."""
+
+    @abstractmethod
+    def logits(self, inputs: Sequence[Any]) -> np.ndarray:
+        """(inputs, classes): unnormalised log-probabilities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an approach is given.
+
+    Fields:
+        plan: with the approach's settings.
+        task: of the data.
+        data: all rows; `train_rows` and `validation_rows` say which of them may be learned from.
+        train_rows, validation_rows: positions in the parts.
+        folder: of the run; `folder / "model"` is where the approach saves what it needs to answer again.
+        events: where it says how far it is.
+    """
+
+    plan: TransferPlan
+    task: Task
+    data: LabelledData
+    train_rows: np.ndarray
+    validation_rows: np.ndarray
+    folder: Path
+    events: EventWriter
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.data.label_names)
+
+    def labels(self, part: str) -> np.ndarray:
+        """Class numbers of the rows of `part` that the run uses."""
+        return np.asarray(self.data.part(part)["label"])[self.rows(part)]
+
+    def inputs(self, part: str) -> Sequence[Any]:
+        """Inputs of the rows of `part` that the run uses, read when asked for."""
+        inputs: Sequence[Any] = self.data.part(part).select(self.rows(part))["input"]
+        return inputs
+
+    def rows(self, part: str) -> np.ndarray:
+        """Positions of the rows of `part` that the run uses."""
+        if part == "test":
+            return np.arange(len(self.data.test))
+        return self.train_rows if part == "train" else self.validation_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an approach gives back; its model is saved by then.
+
+    Fields:
+        predictor: the model.
+        validation_logits, test_logits: (rows, classes).
+        train_seconds, train_cpu_seconds, train_flops, peak_memory_mib, trainable_parameters, total_parameters, cached: as in
+            `records.Cost`.
+        details: what the approach found out by itself, for the record; plain values.
+    """
+
+    predictor: Predictor
+    validation_logits: np.ndarray
+    test_logits: np.ndarray
+    train_seconds: float
+    train_cpu_seconds: float
+    train_flops: float
+    peak_memory_mib: float
+    trainable_parameters: int
+    total_parameters: int
+    cached: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Fit(ABC):
+    """One approach: fits a job, and loads again what it saved."""
+
+    @abstractmethod
+    def fit(self, job: Job) -> Outcome:
+        """Learns from the job's rows, answers validation and test, saves the model."""
+
+    @abstractmethod
+    def load(self, record: RunRecord, folder: Path) -> Predictor:
+        """The saved model of a finished run, from its `model` folder."""

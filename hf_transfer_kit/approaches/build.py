@@ -1,0 +1,151 @@
+"""The model an approach trains: which weights, where they start, which of them move, and how fast."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hf_transfer_kit.approaches.approach import Job
+from hf_transfer_kit.blocks import Blocks, find_blocks
+from hf_transfer_kit.errors import PlanError, UnsupportedSetupError
+from hf_transfer_kit.optim import discriminative_lr
+from hf_transfer_kit.plan import Full, Lora, ModelSpec, Scratch, TopLayers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A model ready to train.
+
+    Fields:
+        model: a classifier of the task, maybe with adapters.
+        processor: its tokenizer or image processor.
+        optimizer: over what trains.
+        blocks: the units of `model`.
+        open_blocks: how many top blocks train (all of them unless the approach is top_layers).
+    """
+
+    model: Any
+    processor: Any
+    optimizer: torch.optim.Optimizer
+    blocks: Blocks
+    open_blocks: int
+
+
+def build(job: Job) -> Built:
+    """The model of a job whose approach is trained, with its optimizer.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its blocks cannot be found.
+        PlanError: the approach does not fit the model.
+    """
+    from transformers import set_seed
+
+    plan, approach = job.plan, job.plan.approach
+    spec = plan.model
+    if spec is None or not isinstance(approach, TopLayers | Full | Lora | Scratch):
+        raise PlanError(f"approach '{approach.name}' is not one that trains a model.")
+    set_seed(plan.seed)  # the new head starts the same in every approach of one seed
+    processor = job.task.load_processor(spec)
+    pretrained = not isinstance(approach, Scratch)
+    model, new = job.task.load_classifier(spec, job.data.label_names, processor, pretrained=pretrained)
+    if plan.training.dropout is not None:
+        set_dropout(model, plan.training.dropout)
+    if isinstance(approach, Lora):
+        return _with_adapters(model, processor, new, spec, approach, plan.training.weight_decay)
+    blocks = find_blocks(model, spec.blocks)
+    open_blocks = min(approach.blocks, len(blocks)) if isinstance(approach, TopLayers) else len(blocks)
+    if isinstance(approach, TopLayers):
+        for unit in blocks.below(open_blocks):
+            for parameter in unit.parameters(model):
+                parameter.requires_grad_(False)
+            keep_in_eval(model, unit.modules(model))
+    if pretrained:
+        keep_in_eval(model, _batch_norms(model))
+    if isinstance(approach, Scratch):
+        rate = approach.learning_rate or job.task.scratch_learning_rate
+        rates = {"lr": rate, "head_lr": rate, "decay": 1.0}
+    else:
+        rate = approach.learning_rate or job.task.learning_rate
+        rates = {"lr": rate, "head_lr": approach.head_learning_rate, "decay": approach.decay}
+    optimizer = discriminative_lr(
+        model, **rates, weight_decay=plan.training.weight_decay, new_parameters=new if pretrained else [], blocks=blocks
+    )
+    return Built(model=model, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=open_blocks)
+
+
+def _with_adapters(
+    model: Any, processor: Any, new: list[str], spec: ModelSpec, approach: Lora, weight_decay: float
+) -> Built:
+    """Low-rank adapters on every linear and plain convolution layer of the body; the new head trains as a whole."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    heads = sorted({_head_module(model, name) for name in new})
+    targets = lora_targets(model, heads)
+    if not targets:
+        raise UnsupportedSetupError(f"{type(model).__name__} has no linear or convolution layer to adapt; use full.")
+    exact = "|".join(re.escape(name) for name in targets)
+    config = LoraConfig(
+        r=approach.rank, lora_alpha=approach.alpha, lora_dropout=0.0, target_modules=f"^({exact})$", modules_to_save=heads,
+        task_type=TaskType.SEQ_CLS if hasattr(model, "get_input_embeddings") and "input_ids" == model.main_input_name else None,
+    )  # fmt: skip
+    adapted = get_peft_model(model, config)
+    adapted.peft_config["default"].base_model_name_or_path = spec.name
+    keep_in_eval(adapted, _batch_norms(adapted))
+    blocks = find_blocks(adapted)
+    trained_heads = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_" not in n]
+    optimizer = discriminative_lr(
+        adapted, approach.learning_rate or 1e-3, head_lr=approach.head_learning_rate, decay=1.0, weight_decay=weight_decay,
+        new_parameters=trained_heads, blocks=blocks,
+    )  # fmt: skip
+    return Built(model=adapted, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=len(blocks))
+
+
+def lora_targets(model: nn.Module, heads: Iterable[str]) -> list[str]:
+    """Names of the layers of the body that take an adapter: linear ones and ungrouped convolutions."""
+    heads = tuple(heads)
+    return [
+        name
+        for name, module in model.named_modules()
+        if (isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+            or (isinstance(module, nn.Conv2d) and module.groups == 1))
+        and not any(name == head or name.startswith(head + ".") for head in heads)
+    ]  # fmt: skip
+
+
+def _head_module(model: Any, parameter: str) -> str:
+    """The outermost module of the new head that owns `parameter`: "classifier" for "classifier.dense.weight"."""
+    first = parameter.partition(".")[0]
+    return parameter.rpartition(".")[0] if first == model.base_model_prefix else first
+
+
+def set_dropout(model: nn.Module, probability: float) -> None:
+    """Sets every dropout of `model`: of modules, and the plain numbers that attention layers keep."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = probability
+        for name, value in vars(module).items():
+            if isinstance(value, float) and ("dropout" in name or "drop_prob" in name):
+                setattr(module, name, probability)
+
+
+def _batch_norms(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def keep_in_eval(model: nn.Module, modules: Iterable[nn.Module]) -> None:
+    """Keeps `modules` in eval mode while `model` trains; the Trainer calls model.train() before every step.
+
+    Frozen layers then give the same output for the same input, and batch norm keeps the statistics of pre-training, which
+    are better than those of a small batch and do not depend on how batches are spread over processes.
+    """
+    frozen = list(modules)
+
+    def switch_off(module: nn.Module, args: tuple[Any, ...]) -> None:
+        for part in frozen:
+            part.training = False
+
+    if frozen:
+        model.register_forward_pre_hook(switch_off)

@@ -1,0 +1,191 @@
+"""The training loop of the kit: transformers.Trainer, with an order of rows and a loss that do not depend on how many
+processes and micro-batches share the work, early stopping, and checkpoints a killed run can continue from.
+
+Loss: sum over the labelled rows of the whole optimizer step divided by their number. The Trainer's default for BERT-like
+classifiers averages each micro-batch and does not divide by their number (transformers 5.23): gradients come out larger by
+processes x accumulation.
+"""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from hf_transfer_kit.approaches.rows import BatchOrder, Rows
+from hf_transfer_kit.errors import PlanError
+from hf_transfer_kit.events import EventWriter
+from hf_transfer_kit.plan import Training
+
+BEST_FILE = "best.safetensors"
+MOST_EVALUATIONS = 10  # of a short run with many passes; longer ones evaluate once an epoch
+LONGEST_INTERVAL = 1000  # steps between two evaluations of a long epoch
+
+
+class OrderedTrainer(Trainer):
+    """A Trainer whose rows come in a given order; nothing else is changed."""
+
+    def __init__(self, *, order: BatchOrder, **settings: Any):
+        self._order = order
+        super().__init__(**settings)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> BatchOrder:
+        return self._order
+
+
+class LoopCallback(TrainerCallback):
+    """Keeps the best weights, stops when validation no longer improves, checkpoints by the clock, says how far it is.
+
+    Cost: one copy of what trains. Multi-GPU: the first process's clock decides for all when to checkpoint. Resume: the best
+    weights lie beside each checkpoint; best value and patience are read from the Trainer's own log.
+    """
+
+    def __init__(self, order: BatchOrder, training: Training, events: EventWriter, resume_from: Path | None):
+        self._order, self._training, self._events, self._resume_from = order, training, events, resume_from
+        self._best: dict[str, torch.Tensor] = {}
+        self._last_saved = time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
+        if self._resume_from is not None:
+            self._best = load_file(self._resume_from / BEST_FILE)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # A resumed epoch of several processes hides the sampler from accelerate's own set_epoch (accelerate 1.15).
+        self._order.set_epoch(int((state.epoch or 0) + 1e-6))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._events.progress("training", state.global_step, state.max_steps)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+        numbers = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
+        self._events.write("log", stage="training", done=state.global_step, total=state.max_steps, **numbers)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, metrics: dict[str, float], **kwargs: Any) -> None:
+        losses = [entry["eval_nll"] for entry in state.log_history if "eval_nll" in entry]
+        since_best = len(losses) - 1 - int(np.argmin(losses))
+        if since_best == 0:
+            self._best = {name: p.detach().cpu().clone() for name, p in _state(model).items()}
+        control.should_training_stop = control.should_training_stop or since_best >= self._training.patience
+        control.should_save = not control.should_training_stop and self._is_time(args)
+
+    def _is_time(self, args: Any) -> bool:
+        due = torch.tensor(float(time.monotonic() - self._last_saved >= self._training.checkpoint_seconds))
+        if args.world_size > 1:
+            due = due.to(args.device)
+            torch.distributed.broadcast(due, src=0)
+        return bool(due)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero:
+            save_file(self._best, folder / f".{BEST_FILE}")
+            (folder / f".{BEST_FILE}").replace(folder / BEST_FILE)  # its presence says that the checkpoint is complete
+        self._last_saved = time.monotonic()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
+        with torch.no_grad():
+            for name, value in _state(model).items():
+                value.copy_(self._best[name])
+
+
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What training changes: trainable parameters, and the running statistics of batch norms."""
+    state = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return state | {name: b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
+
+
+def loss_per_labelled_row(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    """Cross-entropy summed over the labelled rows of a micro-batch, divided by those of the whole optimizer step.
+
+    Args:
+        outputs: with `logits` (batch, classes). labels: (batch,), -100 for fillers.
+        num_items_in_batch: labelled rows of the step over all micro-batches and processes; None: of this micro-batch.
+    """
+    total = cross_entropy(outputs.logits.float(), labels, reduction="sum")
+    count = num_items_in_batch if num_items_in_batch is not None else (labels != -100).sum().clamp(min=1)
+    return total / count
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint in `folder`; incomplete ones (a run killed while it wrote) are removed."""
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]), reverse=True)
+    for checkpoint in checkpoints:
+        try:
+            load_file(checkpoint / BEST_FILE)
+            return checkpoint
+        except (OSError, SafetensorError):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return None
+
+
+def train(
+    model: Any, optimizer: torch.optim.Optimizer, train_rows: Rows, validation_rows: Rows, training: Training, *,
+    seed: int, folder: Path, events: EventWriter, callbacks: tuple[TrainerCallback, ...] = (),
+) -> OrderedTrainer:  # fmt: skip
+    """Trains `model` in place, ending at its best weights on validation; returns the Trainer, for its state and predictions.
+
+    Args:
+        folder: for checkpoints; a complete one in it is continued from.
+
+    Raises:
+        PlanError: the batch size cannot be spread evenly over processes and micro-batches.
+    """
+    checkpoint = last_checkpoint(folder)
+    args = _arguments(training, len(train_rows), seed, folder)
+    shares = args.world_size * training.accumulation
+    order = BatchOrder(train_rows.lengths, training.batch_size, fill=shares > 1, seed=seed)
+    loop = LoopCallback(order, training, events, checkpoint)
+    model.accepts_loss_kwargs = False  # the loss below does the counting; the model must not be handed the count
+    trainer = OrderedTrainer(
+        order=order, model=model, args=args, train_dataset=train_rows, eval_dataset=validation_rows,
+        data_collator=train_rows.collate, compute_loss_func=loss_per_labelled_row, compute_metrics=_metrics,
+        optimizers=(optimizer, None), callbacks=[loop, *callbacks],
+    )  # fmt: skip
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return trainer
+
+
+def _arguments(training: Training, rows: int, seed: int, folder: Path) -> TrainingArguments:
+    """The Trainer's settings for `rows` training examples."""
+    steps_per_epoch = -(-rows // training.batch_size)
+    epochs = max(training.epochs, -(-training.min_steps // steps_per_epoch))
+    interval = min(max(steps_per_epoch, -(-epochs * steps_per_epoch // MOST_EVALUATIONS)), LONGEST_INTERVAL)
+    gpu = torch.cuda.is_available()
+    bf16 = training.precision == "bf16" or (training.precision == "auto" and gpu and torch.cuda.is_bf16_supported())
+    args = TrainingArguments(
+        output_dir=str(folder), seed=seed, data_seed=seed, use_cpu=not gpu, bf16=bf16,
+        num_train_epochs=epochs, per_device_train_batch_size=1, per_device_eval_batch_size=64,
+        gradient_accumulation_steps=training.accumulation, average_tokens_across_devices=True,
+        weight_decay=training.weight_decay, warmup_steps=training.warmup_share, lr_scheduler_type="linear",
+        eval_strategy="steps", eval_steps=interval, save_strategy="no", save_total_limit=1,
+        logging_strategy="steps", logging_steps=interval, report_to=list(training.report_to) or "none",
+        remove_unused_columns=False, label_names=["labels"], disable_tqdm=True, log_level="warning",
+        gradient_checkpointing=training.gradient_checkpointing, dataloader_pin_memory=gpu,
+    )  # fmt: skip
+    shares = args.world_size * training.accumulation
+    if training.batch_size % shares:
+        raise PlanError(
+            f"training.batch_size={training.batch_size} cannot be spread evenly over {args.world_size} processes x "
+            f"{training.accumulation} micro-batches; use a multiple of {shares}."
+        )
+    args.per_device_train_batch_size = training.batch_size // shares
+    return args
+
+
+def _metrics(prediction: Any) -> dict[str, float]:
+    from hf_transfer_kit.metrics import accuracy, log_softmax, negative_log_likelihood
+
+    logits, labels = np.asarray(prediction.predictions, dtype=np.float64), prediction.label_ids
+    return {
+        "nll": negative_log_likelihood(log_softmax(logits), labels),
+        "accuracy": accuracy(labels, logits.argmax(axis=1)),
+    }
+
+

@@ -1,0 +1,172 @@
+"""`top_layers`, `full`, `lora`, `scratch`: what goes through the Trainer."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
+from hf_transfer_kit.approaches.build import Built, build
+from hf_transfer_kit.approaches.loop import OrderedTrainer, loss_per_labelled_row, train
+from hf_transfer_kit.approaches.rows import BatchOrder, Rows
+from hf_transfer_kit.boundary import KEY, Boundary
+from hf_transfer_kit.features import batches_by_length
+from hf_transfer_kit.measure import Meter
+from hf_transfer_kit.models import device
+from hf_transfer_kit.plan import Lora, ModelSpec, TopLayers
+from hf_transfer_kit.records import RunRecord
+from hf_transfer_kit.tasks import Task, get_task
+
+COUNTED_ROWS = 8  # rows of the step whose floating-point operations are counted
+
+
+class TrainedPredictor(Predictor):
+    """A classifier of transformers, maybe with adapters of peft."""
+
+    def __init__(self, task: Task, model: Any, processor: Any, max_length: int):
+        self._task, self._model, self._processor, self._max_length = task, model.eval(), processor, max_length
+
+    @torch.inference_mode()
+    def logits(self, inputs: Sequence[Any]) -> np.ndarray:
+        target = next(self._model.parameters()).device
+        answers: np.ndarray | None = None
+        for positions, rows in batches_by_length(self._task, self._processor, inputs, self._max_length, batch_size=64):
+            batch = {name: tensor.to(target) for name, tensor in self._task.collate(self._processor, rows).items()}
+            logits = self._task.logits(self._model, batch).float().cpu().numpy()
+            answers = np.empty((len(inputs), logits.shape[1]), dtype=np.float32) if answers is None else answers
+            answers[positions] = logits
+        return answers if answers is not None else np.empty((0, 0), dtype=np.float32)
+
+
+class TrainedFit(Fit):
+    """Trains what `build` makes of the plan."""
+
+    def fit(self, job: Job) -> Outcome:
+        max_length = job.plan.data.max_length
+        with Meter() as meter:
+            job.events.write("stage", stage="loading", message=f"loading {job.plan.model.name if job.plan.model else ''}")
+            built = build(job)
+            built.model.to(device())
+            boundary, stored, details = _boundary(job, built)
+            sets = [
+                Rows(job.task, built.processor, job.inputs(part), job.labels(part), max_length, stored.get(part))
+                for part in ("train", "validation")
+            ]
+            flops_per_unit = _count_flops(built.model, sets[0])
+            job.events.write("stage", stage="training", message=f"training {job.plan.approach.name}")
+            trainer = train(
+                built.model, built.optimizer, sets[0], sets[1], job.plan.training,
+                seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events,
+            )  # fmt: skip
+        if boundary is not None:
+            boundary.remove()
+        predictor = TrainedPredictor(job.task, built.model, built.processor, max_length)
+        job.events.write("stage", stage="scoring", message="answering validation and test")
+        validation_logits, test_logits = (predictor.logits(job.inputs(part)) for part in ("validation", "test"))
+        if trainer.is_world_process_zero():
+            _save(built, job.folder / "model")
+        trainable = [p.numel() for p in built.model.parameters() if p.requires_grad]
+        return Outcome(
+            predictor=predictor,
+            validation_logits=validation_logits,
+            test_logits=test_logits,
+            train_seconds=meter.seconds,
+            train_cpu_seconds=meter.cpu_seconds,
+            train_flops=flops_per_unit * _units_computed(trainer, sets[0], job.plan.training.batch_size, job.plan.seed),
+            peak_memory_mib=meter.peak_mib,
+            trainable_parameters=sum(trainable),
+            total_parameters=sum(p.numel() for p in built.model.parameters()),
+            details=details | _history(trainer) | {"blocks": len(built.blocks), "open_blocks": built.open_blocks},
+        )
+
+    def load(self, record: RunRecord, folder: Path) -> TrainedPredictor:
+        task, local = get_task(record.task), ModelSpec(name=str(folder))
+        processor = task.load_processor(local)
+        if isinstance(record.plan.approach, Lora) and record.plan.model is not None:
+            from peft import PeftModel
+
+            base, _ = task.load_classifier(record.plan.model, record.label_names, processor)
+            model = PeftModel.from_pretrained(base, str(folder))
+        else:
+            model, _ = task.load_classifier(local, record.label_names, processor)
+        return TrainedPredictor(task, model.to(device()), processor, record.plan.data.max_length)
+
+
+def _boundary(job: Job, built: Built) -> tuple[Boundary | None, dict[str, list[torch.Tensor]], dict[str, Any]]:
+    """(the short cut, stored activations by part, what to record); nothing of it where it cannot or should not be used."""
+    approach = job.plan.approach
+    if not isinstance(approach, TopLayers) or approach.cache_limit_mib == 0:
+        return None, {}, {}
+    if built.open_blocks in (0, len(built.blocks)):
+        return None, {}, {"boundary_cache": "off: no block lies below the boundary, or the head alone trains"}
+    boundary = Boundary(built.model, built.blocks, built.open_blocks)
+    job.events.write("stage", stage="features", message="storing activations below the trained blocks")
+    stored: dict[str, list[torch.Tensor]] = {}
+    mib = 0.0
+    built.model.eval()
+    total, before = len(job.train_rows) + len(job.validation_rows), 0
+    for part in ("train", "validation"):
+        activations = boundary.store(
+            job.task, built.processor, job.inputs(part), max_length=job.plan.data.max_length,
+            limit_mib=approach.cache_limit_mib - mib,
+            on_progress=lambda done, _, before=before: job.events.progress("features", before + done, total),
+        )  # fmt: skip
+        if activations is None:
+            return None, {}, {"boundary_cache": f"off: would take more than {approach.cache_limit_mib} MiB or half of free memory"}
+        stored[part], mib, before = activations.rows, mib + activations.mib, before + len(activations.rows)
+    boundary.install()
+    sample = job.rows("train")[:COUNTED_ROWS]
+    probe = Rows(
+        job.task, built.processor, job.data.train.select(sample)["input"], np.zeros(len(sample)),
+        job.plan.data.max_length, stored["train"],
+    )  # fmt: skip
+    batch = {name: t.to(device()) for name, t in probe.collate([probe[i] for i in range(len(sample))]).items()}
+    batch.pop("labels")
+    if not boundary.agrees({name: t for name, t in batch.items() if name != KEY}, batch[KEY]):
+        boundary.remove()
+        return None, {}, {"boundary_cache": "off: this model answers otherwise when its lower blocks are skipped"}
+    return boundary, stored, {"boundary_cache": "on", "boundary_cache_mib": round(mib, 1)}
+
+
+def _count_flops(model: Any, rows: Rows) -> float:
+    """Floating-point operations of forward and backward per unit of padded size (token or image), on a few real rows."""
+    batch = rows.collate([rows[i] for i in range(min(COUNTED_ROWS, len(rows)))])
+    size = len(batch["labels"]) * int(rows.lengths[: len(batch["labels"])].max())
+    batch = {name: tensor.to(device()) for name, tensor in batch.items()}
+    labels = batch.pop("labels")
+    model.train()
+    with FlopCounterMode(display=False) as counter:
+        loss_per_labelled_row(model(**batch), labels).backward()
+    model.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops()) / size
+
+
+def _units_computed(trainer: OrderedTrainer, rows: Rows, batch_size: int, seed: int) -> float:
+    """Padded size of all training steps, from the first epoch's; evaluations (a few per cent) are left out."""
+    order = BatchOrder(rows.lengths, batch_size, fill=False, seed=seed)
+    return order.padded_size(0) / len(order.batches(0)) * trainer.state.global_step
+
+
+def _history(trainer: OrderedTrainer) -> dict[str, Any]:
+    """Validation loss and accuracy over the run, for the record."""
+    log = [entry for entry in trainer.state.log_history if "eval_nll" in entry]
+    best = min(log, key=lambda entry: entry["eval_nll"])
+    return {
+        "steps": trainer.state.global_step,
+        "best_step": best["step"],
+        "best_epoch": round(best["epoch"], 2),
+        "validation_nll": [round(entry["eval_nll"], 6) for entry in log],
+        "validation_accuracy": [round(entry["eval_accuracy"], 6) for entry in log],
+        "processes": trainer.args.world_size,
+    }
+
+
+def _save(built: Built, folder: Path) -> None:
+    """Model and processor as `from_pretrained` reads them; an earlier attempt's files are replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    built.model.save_pretrained(folder)
+    built.processor.save_pretrained(folder)

@@ -1,0 +1,168 @@
+"""Cached activations at the boundary between frozen and trainable blocks.
+
+While the lower blocks are frozen and in eval mode, what they hand to the first trainable block is the same in every epoch. One
+pass stores it; training then skips the lower blocks: each of them returns its input untouched, and the first trainable block
+gets the stored tensor instead. The model's own forward still runs, so masks, positions and heads stay what they were.
+
+The stem still runs: it is cheap, and the model derives masks and positions from it. Whether the short cut gives the same
+answers is checked on real rows before it is used.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import torch
+from torch import nn
+
+from hf_transfer_kit.blocks import Blocks
+from hf_transfer_kit.features import Progress, batches_by_length
+
+if TYPE_CHECKING:
+    from hf_transfer_kit.tasks.task import Task
+
+KEY = "boundary_activations"  # name under which a batch carries the stored tensor
+TOLERANCE = 1e-4  # largest difference of logits, relative to their spread, between short cut and plain forward
+
+
+class _Stop(Exception):
+    """Ends a forward pass once the boundary is reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Activations of many rows.
+
+    Fields:
+        rows: one tensor per row, (tokens, width) or (channels, height, width), on the CPU.
+        mib: their size.
+    """
+
+    rows: list[torch.Tensor]
+    mib: float
+
+
+class Boundary:
+    """The short cut through one model; `remove` undoes it.
+
+    Args:
+        model: a classifier whose units below `k` are frozen and in eval mode.
+        k: how many top blocks train, >= 1.
+    """
+
+    def __init__(self, model: nn.Module, blocks: Blocks, k: int):
+        self._model = model
+        self._skipped = [model.get_submodule(unit.module) for unit in blocks.below(k) if unit.module is not None]
+        first = blocks.top(k)[0].module
+        if first is None:
+            raise ValueError("the boundary of a model whose head alone trains is its feature vector; use `features`.")
+        self._first = model.get_submodule(first)
+        self._stored: torch.Tensor | None = None
+        self._returns_tuple: dict[nn.Module, int] = {}
+        self._handles: list[Any] = []
+
+    @torch.no_grad()  # not inference_mode: the stored tensors take part in training later
+    def store(
+        self, task: "Task", processor: Any, inputs: Sequence[Any], *, max_length: int, limit_mib: float,
+        on_progress: Progress | None = None,
+    ) -> Stored | None:  # fmt: skip
+        """The activations of `inputs`, in their order; None where they would take more than `limit_mib`."""
+        device = next(self._model.parameters()).device
+        rows: list[torch.Tensor] = [torch.empty(0)] * len(inputs)
+        size, done = 0, 0
+        for positions, encoded in batches_by_length(task, processor, inputs, max_length, batch_size=64):
+            batch = {name: tensor.to(device) for name, tensor in task.collate(processor, encoded).items()}
+            lengths = [task.length(row) for row in encoded]
+            hidden = self._activations(batch)
+            if task.pads and hidden.shape[1] != max(lengths):
+                return None  # the model changes the number of tokens below the boundary
+            for position, length, activation in zip(positions, lengths, hidden.cpu(), strict=True):
+                rows[position] = activation[:length].clone() if task.pads else activation.clone()
+            size += sum(rows[position].nbytes for position in positions)
+            done += len(positions)
+            if size / done * len(inputs) > min(limit_mib * 2**20, psutil.virtual_memory().available / 2 + size):
+                return None
+            if on_progress is not None:
+                on_progress(done, len(inputs))
+        return Stored(rows=rows, mib=size / 2**20)
+
+    def _activations(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """What reaches the first trainable block for one batch; the rest of the model does not run."""
+        caught: list[torch.Tensor] = []
+
+        def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            caught.append(args[0] if args else kwargs["hidden_states"])
+            raise _Stop
+
+        def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            self._returns_tuple[module] = len(output) if isinstance(output, tuple) else 0
+
+        hooks = [self._first.register_forward_pre_hook(catch, with_kwargs=True)]
+        hooks += [module.register_forward_hook(note) for module in self._skipped]
+        try:
+            self._model(**batch)
+        except _Stop:
+            pass
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return caught[0]
+
+    def install(self) -> None:
+        """From here on, a batch that carries stored activations under `KEY` takes the short cut; any other does not."""
+        self._handles.append(self._model.register_forward_pre_hook(self._take, with_kwargs=True))
+        self._handles.append(self._first.register_forward_pre_hook(self._put, with_kwargs=True))
+        for module in self._skipped:
+            module.forward = self._passing(module, module.forward)  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        """Takes the short cut out; the model is as it was."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for module in self._skipped:
+            module.__dict__.pop("forward", None)
+
+    def _take(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        self._stored = kwargs.pop(KEY, None)
+        return args, kwargs
+
+    def _put(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        if self._stored is None:
+            return None
+        return (self._stored, *args[1:]) if args else args, kwargs if args else kwargs | {"hidden_states": self._stored}
+
+    def _passing(self, module: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
+        """A forward that returns its first input, in the form `plain` returns its output, while the short cut is taken."""
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if self._stored is None:
+                return plain(*args, **kwargs)
+            hidden = args[0] if args else kwargs["hidden_states"]
+            width = self._returns_tuple.get(module, 0)
+            return (hidden, *[None] * (width - 1)) if width else hidden
+
+        return forward
+
+    @torch.inference_mode()
+    def agrees(self, batch: dict[str, torch.Tensor], stored: torch.Tensor) -> bool:
+        """Whether the installed short cut gives the plain forward's logits for one batch, in eval mode."""
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            plain = self._model(**batch).logits
+            short = self._model(**batch, **{KEY: stored}).logits
+        finally:
+            self._model.train(was_training)
+        return bool((short - plain).abs().max() <= TOLERANCE * plain.std().clamp(min=1e-6) + 1e-6)
+
+
+def pad_activations(rows: Sequence[torch.Tensor], length: int | None) -> torch.Tensor:
+    """One batch (batch, length, width) of rows (tokens, width), zeros behind; `length` None: rows of one shape, stacked."""
+    if length is None:
+        return torch.stack(list(rows))
+    batch = rows[0].new_zeros((len(rows), length, rows[0].shape[1]))
+    for i, row in enumerate(rows):
+        batch[i, : len(row)] = row
+    return batch

@@ -1,0 +1,83 @@
+"""What a reader must know before trusting a comparison, as sentences. Imports no torch."""
+
+from collections.abc import Sequence
+
+from hf_transfer_kit.arms import Arm
+from hf_transfer_kit.comparison import ArmResult
+from hf_transfer_kit.findings import CheckReport
+from hf_transfer_kit.quantities import whole
+
+SMALL_TEST = 100  # items below which even large differences drown in the error
+
+
+def cautions(
+    arms: Sequence[Arm], results: Sequence[ArmResult], test_items: int, checks: CheckReport | None
+) -> tuple[str, ...]:
+    """Sentences about the data, the runs and the costs.
+
+    Args:
+        arms: at every training size.
+        results: of the arms at the largest one, the most accurate first.
+    """
+    return (*_about_data(results, test_items, checks), *_about_runs(arms, results), *_about_costs(arms, results))
+
+
+def _about_data(results: Sequence[ArmResult], test_items: int, checks: CheckReport | None) -> list[str]:
+    sentences = []
+    leaked = len(checks.leaked_test_rows) if checks else 0
+    if leaked:
+        rows = "row is a copy" if leaked == 1 else "rows are copies"
+        sentences.append(
+            f"{whole(leaked)} of {whole(test_items)} test {rows} of training or validation rows; the scores without "
+            "them stand beside the others."
+        )
+    if test_items < SMALL_TEST:
+        width = max(result.scores.accuracy.half_width for result in results)
+        sentences.append(
+            f"The test part has only {test_items} items: accuracies are known to about {100 * width:.0f} points, and "
+            "smaller differences cannot be seen."
+        )
+    if not any(result.is_control for result in results):
+        sentences.append(
+            "No control was measured (majority class, TF-IDF or raw pixels), so nothing says whether transfer "
+            "is worth it at all."
+        )
+    return sentences
+
+
+def _about_runs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
+    sentences = []
+    compared = {result.name for result in results}
+    for name in sorted({arm.name for arm in arms} - compared):
+        sentences.append(
+            f"{name} has no finished run with {whole(results[0].train_size)} training examples and is missing from "
+            "the table."
+        )
+    measured = [result for result in results if not result.is_control]
+    seeds = sorted({seed for result in measured for seed in result.seeds})
+    for result in measured:
+        missing = [str(seed) for seed in seeds if seed not in result.seeds]
+        if missing:
+            lacking = f"seed{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+            sentences.append(
+                f"{result.name} rests on {len(result.seeds)} of {len(seeds)} seeds; {lacking} did not finish."
+            )
+    if len(seeds) == 1:
+        sentences.append(
+            "One seed only: the intervals hold the chance of the test items, not that of the training; use --seeds 3 "
+            "or more."
+        )
+    return sentences
+
+
+def _about_costs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
+    sentences = [
+        f"{result.name} took its features from an earlier run's cache in every run: its time and FLOPs leave that "
+        "pass out."
+        for result in results
+        if result.cost.cached
+    ]
+    machines = {tuple(sorted(record.machine.items())) for arm in arms for record in arm.records}
+    if len(machines) > 1:
+        sentences.append("The runs were made on different machines, so their seconds and memory cannot be compared.")
+    return sentences

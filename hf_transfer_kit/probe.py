@@ -1,0 +1,164 @@
+"""Linear probes on features: a closed-form leave-one-out ridge to choose a layer, a logistic head to answer.
+
+The ridge probe fits one-hot labels and predicts every row by the model fitted without it, in closed form: one
+eigendecomposition serves all rows and all strengths. It costs milliseconds and reads training data only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # ridge penalties, in units of the mean variance of a feature
+INVERSE_PENALTIES = (0.01, 0.1, 1.0)  # of the logistic head (C in scikit-learn) on standardised features
+SPARSE_INVERSE_PENALTIES = (1.0, 10.0, 100.0)  # on TF-IDF rows of length 1, whose entries are small
+MAX_PROBE_ROWS = 5000  # the choice of a layer does not get better beyond
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveOneOut:
+    """How well ridge predicts rows it was not fitted on.
+
+    Fields:
+        accuracy: share of rows whose own class scores highest, at the best strength.
+        squared_error: mean over rows and classes of (score - one-hot)^2, at that strength; breaks ties.
+        strength: the best of STRENGTHS.
+    """
+
+    accuracy: float
+    squared_error: float
+    strength: float
+
+
+def ridge_leave_one_out(features: np.ndarray, labels: np.ndarray, n_classes: int) -> LeaveOneOut:
+    """Leave-one-out accuracy of ridge regression on one-hot labels, with an unpenalised intercept.
+
+    Args:
+        features: (rows, width).
+        labels: (rows,) class numbers below `n_classes`.
+
+    Source: Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", equation 7.64: the left-out residual of a
+    linear smoother is its residual over one minus its diagonal entry.
+
+    Example:
+        >>> x = np.array([[0.0], [0.1], [1.0], [1.1]])
+        >>> ridge_leave_one_out(x, np.array([0, 0, 1, 1]), 2).accuracy
+        1.0
+    """
+    rows = len(features)
+    x = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    targets = np.eye(n_classes)[labels]
+    y = targets - targets.mean(axis=0)
+    if x.shape[1] <= rows:
+        spectrum, vectors = np.linalg.eigh(x.T @ x)
+        basis, powers = x @ vectors, -1  # hat matrix: basis diag(1 / (s + strength)) basis'
+    else:
+        spectrum, basis = np.linalg.eigh(x @ x.T)
+        powers = 0  # hat matrix: basis diag(s / (s + strength)) basis'
+    spectrum = np.maximum(spectrum, 0.0)
+    unit = max(spectrum.sum() / x.shape[1], np.finfo(float).tiny)
+    projected, squares = basis.T @ y, basis**2
+    best: LeaveOneOut | None = None
+    for strength in STRENGTHS:
+        shrink = 1.0 / (spectrum + strength * unit) if powers == -1 else spectrum / (spectrum + strength * unit)
+        fitted = basis @ (shrink[:, None] * projected)
+        leverage = np.minimum(1.0 / rows + squares @ shrink, 1.0 - 1e-12)
+        left_out = targets - (y - fitted) / (1.0 - leverage)[:, None]
+        result = LeaveOneOut(
+            accuracy=float((left_out.argmax(axis=1) == labels).mean()),
+            squared_error=float(((left_out - targets) ** 2).mean()),
+            strength=strength,
+        )
+        if best is None or (result.accuracy, -result.squared_error) > (best.accuracy, -best.squared_error):
+            best = result
+    assert best is not None  # noqa: S101  # STRENGTHS is not empty
+    return best
+
+
+def choose_layer(
+    candidates: Mapping[str, np.ndarray], labels: np.ndarray, n_classes: int, seed: int = 0
+) -> tuple[str, dict[str, LeaveOneOut]]:
+    """(name of the best candidate, the leave-one-out result of every candidate), from training rows alone.
+
+    Candidates are features (rows, width) by name; at most MAX_PROBE_ROWS rows, drawn with `seed`, are looked at.
+    """
+    rows = np.arange(len(labels))
+    if len(rows) > MAX_PROBE_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_PROBE_ROWS, replace=False))
+    results = {name: ridge_leave_one_out(x[rows], labels[rows], n_classes) for name, x in candidates.items()}
+    best = max(results, key=lambda name: (results[name].accuracy, -results[name].squared_error))
+    return best, results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogisticHead:
+    """Logits = features @ weight + bias.
+
+    Fields:
+        weight: (width, classes), fp32. bias: (classes,), fp32.
+        inverse_penalty: the chosen C.
+        flops: floating-point operations of all fits together, estimated from their iterations.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    inverse_penalty: float
+    flops: float
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """(rows, classes) for features (rows, width)."""
+        logits: np.ndarray = features @ self.weight + self.bias
+        return logits
+
+
+def fit_logistic_head(
+    features: np.ndarray,
+    labels: np.ndarray,
+    validation_features: np.ndarray,
+    validation_labels: np.ndarray,
+    n_classes: int,
+) -> LogisticHead:
+    """Multinomial logistic regression; its penalty has the lowest validation loss.
+
+    Args:
+        features, validation_features: (rows, width); dense ones are standardised, scipy sparse ones (TF-IDF, whose scale
+            carries meaning) are not.
+        labels: (rows,) class numbers below `n_classes`; a class may be missing: it then gets the lowest logit.
+    """
+    from scipy import sparse
+    from sklearn.linear_model import LogisticRegression
+
+    from hf_transfer_kit.metrics import log_softmax, negative_log_likelihood
+
+    is_sparse = sparse.issparse(features)
+    centre = 0.0 if is_sparse else features.mean(axis=0)
+    scale = np.ones(features.shape[1]) if is_sparse else np.maximum(features.std(axis=0), 1e-6)
+    x = features if is_sparse else (features - centre) / scale
+    model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+    best: tuple[float, LogisticHead] | None = None
+    flops = 0.0
+    for inverse_penalty in SPARSE_INVERSE_PENALTIES if is_sparse else INVERSE_PENALTIES:
+        model.set_params(C=inverse_penalty).fit(x, labels)
+        flops += 4.0 * (x.nnz if is_sparse else x.size) * n_classes * float(model.n_iter_.max())
+        coefficients, intercept = _all_classes(model.coef_, model.intercept_, model.classes_, n_classes)
+        weight = coefficients.T / scale[:, None]
+        bias = intercept - centre @ weight if not is_sparse else intercept
+        head = LogisticHead(
+            weight=weight.astype(np.float32), bias=bias.astype(np.float32), inverse_penalty=inverse_penalty, flops=flops
+        )
+        loss = negative_log_likelihood(log_softmax(head.logits(validation_features)), validation_labels)
+        if best is None or loss < best[0]:
+            best = (loss, head)
+    assert best is not None  # noqa: S101  # there are penalties to try
+    return replace(best[1], flops=flops)
+
+
+def _all_classes(
+    coefficients: np.ndarray, intercept: np.ndarray, classes: np.ndarray, n_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """One row of coefficients per class: scikit-learn keeps one row for two classes, and none for those it did not see."""
+    if len(coefficients) == 1:
+        coefficients, intercept = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-intercept, intercept]) / 2
+    full, full_intercept = np.zeros((n_classes, coefficients.shape[1])), np.full(n_classes, intercept.min() - 10.0)
+    full[classes], full_intercept[classes] = coefficients, intercept
+    return full, full_intercept
