@@ -1,0 +1,55 @@
+"""Run records with chosen right and wrong answers, for the tests of what is made from records."""
+
+from collections.abc import Sequence
+
+from hf_transfer_kit.comparison import CONTROLS
+from hf_transfer_kit.plan import Approach, DataSpec, Features, ModelSpec, TransferPlan
+from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, ModelIdentity, RunRecord
+
+
+def make_cost(seconds: float = 1.0, cached: bool = False) -> Cost:
+    return Cost(
+        train_seconds=seconds, train_cpu_seconds=seconds, train_flops=seconds * 1e10, peak_memory_mib=100.0,
+        trainable_parameters=1000, total_parameters=20_000_000, disk_mib=0.5, ms_per_prediction=3.2, cached=cached,
+    )  # fmt: skip
+
+
+def make_record(
+    correct: Sequence[int], approach: Approach | None = None, *, seed: int = 0, model: str = "hub/mini",
+    seconds: float = 1.0, train_size: int = 100, label_names: Sequence[str] = ("no", "yes"),
+    task: str = "text-classification", test_hash: str = "c" * 64, path: str = "reviews.csv", cached: bool = False,
+    machine: dict[str, str] | None = None,
+) -> RunRecord:  # fmt: skip
+    """A run that answers test item i rightly where correct[i] is 1; the labels alternate."""
+    approach = approach or Features()
+    control = approach.name in CONTROLS
+    labels = tuple(i % len(label_names) for i in range(len(correct)))
+    predictions = tuple(y if hit else (y + 1) % len(label_names) for y, hit in zip(labels, correct, strict=True))
+    items = len(labels)
+    return RunRecord(
+        plan=TransferPlan(
+            data=DataSpec(path=path, train_size=train_size), approach=approach, seed=seed,
+            model=None if control else ModelSpec(name=model),
+        ),
+        task=task,
+        label_names=tuple(label_names),
+        model=None if control else ModelIdentity(name=model, revision="a1b2c3", weights_digest="d" * 64),
+        data=DataIdentity(
+            hashes={"train": "a" * 64, "validation": "b" * 64, "test": test_hash},
+            rows={"train": train_size, "validation": 20, "test": items},
+        ),
+        test=ItemScores(
+            labels=labels, predictions=predictions, confidence=(0.9,) * items, calibrated_confidence=(0.8,) * items,
+            log_likelihood=(-0.2,) * items,
+        ),
+        validation_accuracy=0.9,
+        temperature=1.3,
+        cost=make_cost(seconds, cached),
+        versions={"torch": "2.13.0"},
+        machine=machine or {"processor": "some CPU", "cores": "2"},
+    )  # fmt: skip
+
+
+def hits(right: int, items: int) -> list[int]:
+    """The first `right` of `items` answers are right."""
+    return [1] * right + [0] * (items - right)
