@@ -53,7 +53,15 @@ class Boundary:
 
     def __init__(self, model: nn.Module, blocks: Blocks, k: int):
         self._model = model
-        self._skipped = [model.get_submodule(unit.module) for unit in blocks.below(k) if unit.module is not None]
+        # A unit may own siblings of its first module (batch norms of VGG, pointwise convolutions of MobileNetV1): they are
+        # skipped with it. What lies elsewhere in the unit, such as the downsampling of Swin, is left to run.
+        self._skipped = [
+            model.get_submodule(name)
+            for unit in blocks.below(k)
+            if unit.module is not None
+            for name in unit.module_names
+            if name.rpartition(".")[0] == unit.module.rpartition(".")[0]
+        ]
         first = blocks.top(k)[0].module
         if first is None:
             raise ValueError("the boundary of a model whose head alone trains is its feature vector; use `features`.")

@@ -72,8 +72,8 @@ def _about_runs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
 
 def _about_costs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
     sentences = [
-        f"{result.name} took its features from an earlier run's cache in every run: its time and FLOPs leave that "
-        "pass out."
+        f"{result.name} took its features from an earlier run's cache in every run: the pass through the model was "
+        "not timed in these runs."
         for result in results
         if result.cost.cached
     ]

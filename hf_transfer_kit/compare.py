@@ -62,7 +62,7 @@ def compare(
     Example:
         >>> records = [RunRecord.load(path) for path in Path("out/runs").glob("*/record.json")]  # doctest: +SKIP
         >>> compare(records).verdict  # doctest: +SKIP
-        'features is as good as full within the error (0.6 points behind, 95% interval -0.4 to 1.6) and costs a tenth ...'
+        'features is as good as full within the error (0.6 points behind, 95% interval -0.4 to 1.6) and costs ...'
     """
     arms = group(records)
     largest = max(arm.train_size for arm in arms)

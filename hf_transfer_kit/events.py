@@ -3,9 +3,9 @@
     {"format": "hf_transfer_kit.events", "version": 1, "time": 1763715600.1, "kind": "start", ...}
     {"time": 1763715603.0, "kind": "progress", "stage": "training", "done": 40, "total": 200}
 
-The first line of a file names format and version; each new attempt at the same run appends a "start" event. Lines are written
-whole, so a reader that follows the file never sees half an event of a living writer; a torn last line (power cut) is skipped.
-Imports no torch.
+The first line of a file names format and version; each new attempt at the same run appends a "start" event. Lines are
+written whole, so a reader that follows the file never sees half an event of a living writer; a torn last line (power
+cut) is skipped. Imports no torch.
 """
 
 import json
@@ -62,7 +62,7 @@ class EventWriter:
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-        self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  # closed by __exit__
+        self._file = open(path, "a", encoding="utf-8", errors="backslashreplace", buffering=1)
         if torn:
             self._file.write("\n")
         self._is_new = path.stat().st_size == 0
@@ -82,7 +82,7 @@ class EventWriter:
     def progress(self, stage: str, done: int, total: int) -> None:
         """A "progress" event, at most ten a second, but always the last one of a stage."""
         now = time.monotonic()
-        if done >= total or now - self._last_progress >= 0.1:
+        if done >= total > 0 or now - self._last_progress >= 0.1:
             self._last_progress = now
             self.write("progress", stage=stage, done=done, total=total)
 
@@ -103,18 +103,27 @@ def parse_event(line: str, where: str = "events") -> Event | None:
     """
     try:
         fields = json.loads(line)
-        event = Event(
-            time=float(fields["time"]), kind=str(fields["kind"]), stage=fields.get("stage", ""), done=fields.get("done", 0),
-            total=fields.get("total", 0), message=fields.get("message", ""), values=fields.get("values", {}),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
         return None
     if fields.get("format", FORMAT) != FORMAT or fields.get("version", VERSION) != VERSION:
         raise FormatError(
-            f"{where} has format {fields.get('format')!r}, version {fields.get('version')!r}; this release reads {FORMAT} "
-            f"version {VERSION}."
+            f"{where} has format {fields.get('format')!r}, version {fields.get('version')!r}; this release reads "
+            f"{FORMAT} version {VERSION}."
         )
-    return event
+    try:
+        return Event(
+            time=float(fields["time"]),
+            kind=str(fields["kind"]),
+            stage=str(fields.get("stage", "")),
+            done=int(fields.get("done", 0)),
+            total=int(fields.get("total", 0)),
+            message=str(fields.get("message", "")),
+            values={str(name): float(value) for name, value in fields.get("values", {}).items()},
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        return None
 
 
 def read_events(path: Path) -> Iterator[Event]:

@@ -3,8 +3,10 @@
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from statistics import median
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -54,6 +56,7 @@ class Meter:
         else:
             self._stop.set()
             self._thread.join()
+            self._peak = max(self._peak, self._process.memory_info().rss)
         self.peak_mib = max(self._peak - self._start, 0) / 2**20
 
     def _watch(self) -> None:
@@ -61,18 +64,23 @@ class Meter:
             self._peak = max(self._peak, self._process.memory_info().rss)
 
 
-def _cuda():  # type: ignore[no-untyped-def]
+def _cuda() -> Any:
     """`torch.cuda` where torch is loaded and sees a GPU, else None."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
-def milliseconds_each(call, items, limit: int = 20) -> float:  # type: ignore[no-untyped-def]
-    """Median milliseconds of `call([item])` over the first `limit` items, after one call to warm up."""
+def milliseconds_each(call: Callable[[list[Any]], object], items: Sequence[Any], limit: int = 20) -> float:
+    """Median milliseconds of `call([item])` over the first `limit` items, at least one, after one call to warm up.
+
+    Example:
+        >>> milliseconds_each(lambda items: time.sleep(0.01), ["a", "b"]) >= 10
+        True
+    """
     call([items[0]])
     times = []
-    for item in list(items[:limit]):
+    for item in items[:limit]:
         started = time.perf_counter()
         call([item])
         times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2] * 1000
+    return median(times) * 1000

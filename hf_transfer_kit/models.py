@@ -135,6 +135,12 @@ def identity(model: ModelSpec) -> ModelIdentity:
     return ModelIdentity(name=model.name, revision=commit, weights_digest=commit)
 
 
+def weights_bytes(model: ModelSpec) -> int:
+    """Bytes of the model's safetensors files; 0 where they are on the Hub and not on this machine yet."""
+    folder = Path(resolve(model))
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
+
+
 def load_config(model: ModelSpec) -> Any:
     """The configuration of `model`; raises ModelError as `load`."""
     from transformers import AutoConfig
@@ -199,6 +205,16 @@ def load_tokenizer(model: ModelSpec) -> Any:
     if tokenizer.pad_token is None:
         raise ModelError(f"the tokenizer of '{model.name}' has no padding, end or unknown token; set pad_token and save it.")
     return tokenizer
+
+
+def check_kind(auto_class: Any, model: ModelSpec) -> None:
+    """Raises ModelError where `auto_class` has no class for this model's configuration."""
+    config = load_config(model)
+    if type(config) not in auto_class._model_mapping:
+        raise ModelError(
+            f"model '{model.name}' is a {type(config).__name__.removesuffix('Config')} model, which cannot do this task; "
+            "choose a model made for this kind of input."
+        )
 
 
 def load_backbone(auto_class: Any, model: ModelSpec) -> Any:

@@ -127,28 +127,29 @@ class Training:
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_size", "accumulation"):
             if getattr(self, name) < 1:
-                raise PlanError(f"training.{name}={getattr(self, name)} must be >= 1.")
+                raise PlanError(f"training.{name}={getattr(self, name)} must be >= 1; leave it out for the default.")
         if self.batch_size % self.accumulation:
             raise PlanError(
                 f"training.batch_size={self.batch_size} cannot be cut into accumulation={self.accumulation} equal "
                 "micro-batches; choose a divisor."
             )
         for name in ("min_steps", "weight_decay", "checkpoint_seconds"):
-            if getattr(self, name) < 0:
-                raise PlanError(f"training.{name}={getattr(self, name)} is negative; use 0 to switch it off.")
+            if not getattr(self, name) >= 0:
+                raise PlanError(f"training.{name}={getattr(self, name)} must be >= 0; use 0 to switch it off.")
         if not 0 <= self.warmup_share < 1:
             raise PlanError(f"training.warmup_share={self.warmup_share} must lie in [0, 1); use 0.1.")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise PlanError(f"training.dropout={self.dropout} must lie in [0, 1), or be null for the model's own.")
         if self.precision not in ("auto", "fp32", "bf16"):
-            raise PlanError(f"training.precision='{self.precision}': {did_you_mean(self.precision, ['auto', 'fp32', 'bf16'])}")
+            options = did_you_mean(self.precision, ["auto", "fp32", "bf16"])
+            raise PlanError(f"training.precision='{self.precision}' is unknown; {options}")
 
 
 def _check_rates(approach: Any) -> None:
     """Learning rates must be positive where they are given."""
     for name in ("learning_rate", "head_learning_rate"):
         rate = getattr(approach, name)
-        if rate is not None and rate <= 0:
+        if rate is not None and not rate > 0:
             raise PlanError(f"{approach.name}.{name}={rate} must be > 0; leave it out for the default.")
 
 
@@ -266,8 +267,8 @@ class Scratch:
     name: ClassVar[str] = "scratch"
 
     def __post_init__(self) -> None:
-        if self.learning_rate is not None and self.learning_rate <= 0:
-            raise PlanError(f"scratch.learning_rate={self.learning_rate} must be > 0.")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise PlanError(f"scratch.learning_rate={self.learning_rate} must be > 0; leave it out for the default.")
 
 
 def _check_decay(name: str, decay: float) -> None:
@@ -350,9 +351,11 @@ class TransferPlan:
     def from_yaml(cls, text: str, where: str = "plan") -> "TransferPlan":
         """The plan in YAML text; raises as `from_mapping`."""
         try:
-            return cls.from_mapping(yaml.safe_load(text), where)
-        except yaml.YAMLError as error:
+            mapping = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            # PyYAML lets more than its own errors pass: ValueError for the date 2025-02-30, say.
             raise FormatError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+        return cls.from_mapping(mapping, where)
 
     @classmethod
     def load(cls, path: Path | str) -> "TransferPlan":

@@ -1,7 +1,7 @@
 """RunRecord: what one run measured; JSON in and out.
 
-A record is enough to compare runs without their models or data: the answer to every test item, the cost, and what it takes
-to repeat the run (plan, seed, versions, hashes). Imports no torch.
+A record is enough to compare runs without their models or data: the answer to every test item, the cost, and what it
+takes to repeat the run (plan, seed, versions, hashes). Imports no torch.
 """
 
 from collections.abc import Mapping
@@ -82,11 +82,13 @@ class Cost:
         train_seconds: wall time from loaded data to a model ready to answer, summed over interrupted attempts.
         train_cpu_seconds: processor time of the same, of the attempt that finished.
         train_flops: floating-point operations of the same, counted (a multiply-add is 2).
-        peak_memory_mib: highest memory above that of the idle process: of the GPU where there is one, else of the process.
+        peak_memory_mib: highest memory above that of the idle process: of the GPU where there is one, else of the
+            process.
         trainable_parameters, total_parameters: counts.
         disk_mib: what has to be kept to answer later, without the pre-trained model it may stand on.
         ms_per_prediction: milliseconds for one input on its own, median.
-        cached: True where the features came from an earlier run's cache, so that seconds and FLOPs leave out that pass.
+        cached: True where the features came from an earlier run's cache; seconds and FLOPs then count that pass as it was
+            measured when it was made.
     """
 
     train_seconds: float

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 PICTURE_FOLDER = "pictures"
-CACHED_NOTE = "* Features from an earlier run's cache: without the pass through the model."
+CACHED_NOTE = "* Features from an earlier run's cache: the pass through the model was not timed in these runs."
 
 
 def write_report(comparison: Comparison, folder: Path | str) -> Path:

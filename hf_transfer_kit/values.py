@@ -1,19 +1,23 @@
 """Frozen dataclasses to plain mappings and back, with errors a person can act on.
 
 The files the kit reads and writes (plan, events, record, comparison) are dataclasses. This module turns them into what
-YAML and JSON can hold and checks what comes back: unknown keys, missing keys and wrong types are named with their place.
+YAML and JSON can hold and checks what comes back: unknown keys, missing keys and wrong types are named with their
+place.
 """
 
+import contextlib
 import dataclasses
+import errno
 import json
 import os
+import sys
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hf_transfer_kit.errors import FormatError, PlanError, did_you_mean
+from hf_transfer_kit.errors import FormatError, OutputError, PlanError, ResourceError, did_you_mean
 
 T = TypeVar("T")
 
@@ -76,7 +80,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return {str(key): _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is Any:
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) <= sys.float_info.max:  # also true of NaN
+            raise PlanError(f"{where} is {value}; it must be a finite number.")
         return float(value)
     kind = origin or hint
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -86,7 +92,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _type_name(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list", dict: "a mapping"}
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    names |= {tuple: "a list", dict: "a mapping"}
     return names.get(typing.get_origin(hint) or hint, str(hint))
 
 
@@ -97,7 +104,9 @@ def check_format(mapping: Any, *, name: str, version: int, where: str) -> dict[s
         FormatError: the file is something else, or was written by a newer release.
     """
     if not isinstance(mapping, Mapping) or "format" not in mapping:
-        raise FormatError(f"{where} has no 'format' key; a {name} file begins with 'format: {name}', 'version: {version}'.")
+        raise FormatError(
+            f"{where} has no 'format' key; a {name} file begins with 'format: {name}', 'version: {version}'."
+        )
     if mapping["format"] != name:
         raise FormatError(f"{where} has format '{mapping['format']}'; expected '{name}'.")
     if mapping.get("version") != version:
@@ -109,30 +118,61 @@ def check_format(mapping: Any, *, name: str, version: int, where: str) -> dict[s
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Writes `text` to `path` so that a reader, or a kill at any moment, sees the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes `text` to `path` so that a reader, or a kill at any moment, sees the old file or the whole new one.
+
+    Half a surrogate pair, which UTF-8 cannot hold (a file name that is not text has some), is written as \\udc80, which
+    YAML and JSON read back.
+
+    Raises:
+        ResourceError: the disk is full.
+        OutputError: the file cannot be written for another reason.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(f"'{path}' cannot be written, the disk is full; make room and start again.") from error
+        raise OutputError(f"'{path}' cannot be written ({error.strerror}); choose another folder.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_json(path: Path, mapping: Any) -> None:
-    """Writes a JSON file atomically; NaN and infinity are refused, since JSON has no such numbers."""
-    write_text_atomically(path, json.dumps(mapping, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Writes a JSON file atomically.
+
+    Raises:
+        FormatError: a number is NaN or infinite, of which JSON has none.
+        ResourceError, OutputError: as `write_text_atomically`.
+    """
+    try:
+        text = json.dumps(mapping, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise FormatError(f"'{path}' would hold a number that is NaN or infinite; JSON has no such numbers.") from error
+    write_text_atomically(path, text + "\n")
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        FormatError: the file is missing or is not JSON.
+        FormatError: the file is missing, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise FormatError(f"{path} does not exist.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not valid JSON ({error}); delete it to have it written again.") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

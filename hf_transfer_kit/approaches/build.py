@@ -92,6 +92,7 @@ def _with_adapters(
         task_type=TaskType.SEQ_CLS if hasattr(model, "get_input_embeddings") and "input_ids" == model.main_input_name else None,
     )  # fmt: skip
     adapted = get_peft_model(model, config)
+    show_geometry(adapted)
     adapted.peft_config["default"].base_model_name_or_path = spec.name
     keep_in_eval(adapted, _batch_norms(adapted))
     blocks = find_blocks(adapted)
@@ -113,6 +114,16 @@ def lora_targets(model: nn.Module, heads: Iterable[str]) -> list[str]:
             or (isinstance(module, nn.Conv2d) and module.groups == 1))
         and not any(name == head or name.startswith(head + ".") for head in heads)
     ]  # fmt: skip
+
+
+def show_geometry(adapted: nn.Module) -> None:
+    """Gives adapted convolutions the attributes that MobileNet reads off them to pad (peft 0.21 hides them); also after loading."""
+    from peft.tuners.lora.layer import Conv2d
+
+    for module in adapted.modules():
+        if isinstance(module, Conv2d):
+            base = module.get_base_layer()
+            module.stride, module.kernel_size, module.dilation = base.stride, base.kernel_size, base.dilation
 
 
 def _head_module(model: Any, parameter: str) -> str:

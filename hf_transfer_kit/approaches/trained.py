@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
-from hf_transfer_kit.approaches.build import Built, build
+from hf_transfer_kit.approaches.build import Built, build, show_geometry
 from hf_transfer_kit.approaches.loop import OrderedTrainer, loss_per_labelled_row, train
 from hf_transfer_kit.approaches.rows import BatchOrder, Rows
 from hf_transfer_kit.boundary import KEY, Boundary
@@ -91,6 +91,7 @@ class TrainedFit(Fit):
 
             base, _ = task.load_classifier(record.plan.model, record.label_names, processor)
             model = PeftModel.from_pretrained(base, str(folder))
+            show_geometry(model)
         else:
             model, _ = task.load_classifier(local, record.label_names, processor)
         return TrainedPredictor(task, model.to(device()), processor, record.plan.data.max_length)

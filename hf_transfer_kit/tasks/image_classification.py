@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from hf_transfer_kit.errors import DataError, did_you_mean
-from hf_transfer_kit.models import load, load_backbone, load_classifier
+from hf_transfer_kit.models import check_kind, load, load_backbone, load_classifier
 from hf_transfer_kit.plan import ModelSpec
 from hf_transfer_kit.tasks.task import Row, Task, Vocabulary
 
@@ -105,6 +105,12 @@ class ImageClassification(Task):
         return np.stack(small), vocabulary or Vocabulary()
 
     # --- the model --------------------------------------------------------------------------------------------------
+
+    def check_model(self, model: ModelSpec) -> None:
+        from transformers import AutoModelForImageClassification
+
+        check_kind(AutoModelForImageClassification, model)
+        self.load_processor(model)
 
     def load_processor(self, model: ModelSpec) -> Any:
         from transformers import AutoImageProcessor

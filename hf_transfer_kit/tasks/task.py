@@ -100,6 +100,10 @@ class Task(ABC):
     # --- the model --------------------------------------------------------------------------------------------------
 
     @abstractmethod
+    def check_model(self, model: ModelSpec) -> None:
+        """Raises ModelError where `model` is not made for this task, or lacks its processor, without loading weights."""
+
+    @abstractmethod
     def load_processor(self, model: ModelSpec) -> Any:
         """The tokenizer or image processor of `model`."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_transfer_kit.errors import DataError
-from hf_transfer_kit.models import load_backbone, load_classifier, load_tokenizer
+from hf_transfer_kit.models import check_kind, load_backbone, load_classifier, load_tokenizer
 from hf_transfer_kit.plan import ModelSpec
 from hf_transfer_kit.tasks.task import Row, Task, Vocabulary
 
@@ -96,6 +96,12 @@ class TextClassification(Task):
         return vectorizer.transform(inputs), vocabulary
 
     # --- the model --------------------------------------------------------------------------------------------------
+
+    def check_model(self, model: ModelSpec) -> None:
+        from transformers import AutoModelForSequenceClassification
+
+        check_kind(AutoModelForSequenceClassification, model)
+        self.load_processor(model)
 
     def load_processor(self, model: ModelSpec) -> Any:
         return load_tokenizer(model)

@@ -1,0 +1,255 @@
+"""The terminal: `transfer-kit demo | compare | check | predict | run`.
+
+Options in, one call into the kit, a printed result out. Errors a person can mend are one line and exit code 2.
+"""
+
+import os
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hf_transfer_kit.errors import PlanError, TransferKitError, did_you_mean
+
+if TYPE_CHECKING:
+    from hf_transfer_kit.plan import Approach, DataSpec
+    from hf_transfer_kit.study import Study
+
+app = typer.Typer(
+    help="From a labelled data set to a measured comparison of transfer strategies.", no_args_is_help=True,
+    pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False,
+)  # fmt: skip
+
+DATA_HELP = "A Hub name, a CSV/TSV/JSON/JSONL/Parquet file, a folder of those by split, of images by class, or save_to_disk."
+Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
+Config = Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")]
+Revision = Annotated[str | None, typer.Option(help="Revision of a Hub data set.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="text-classification or image-classification; else found.")]
+InputColumn = Annotated[str | None, typer.Option(help="Column with the text or image; else found.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column with the label; else found.")]
+ValidationShare = Annotated[float, typer.Option(help="Share split off for validation where there is none.")]
+TestShare = Annotated[float, typer.Option(help="Share split off for test where there is none.")]
+SplitSeed = Annotated[int, typer.Option(help="Seed of that split.")]
+DropEmpty = Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without input or label instead of stopping.")]
+DropRare = Annotated[bool, typer.Option("--drop-rare", help="Leave out classes with too few examples instead of stopping.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def compare(
+    data: Data,
+    model: Annotated[list[str], typer.Option("--model", help="A Hub name or a local folder; repeat it for several.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the runs; started again, it continues.")],
+    approaches: Annotated[str, typer.Option(help="Of features, top_layers, full, lora, scratch; the controls are free.")]
+    = "features,top_layers,full,lora,scratch",
+    seeds: Annotated[int, typer.Option(help="Runs of each approach.")] = 3,
+    train_sizes: Annotated[str, typer.Option(help="Labelled training examples: 64,256,1024,all.")] = "all",
+    config: Config = None,
+    revision: Revision = None,
+    model_revision: Annotated[str | None, typer.Option(help="Revision of a single Hub model.")] = None,
+    task: TaskName = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    validation_share: ValidationShare = 0.15,
+    test_share: TestShare = 0.2,
+    split_seed: SplitSeed = 0,
+    drop_empty: DropEmpty = False,
+    drop_rare: DropRare = False,
+    max_length: Annotated[int, typer.Option(help="Longest text in tokens; longer ones are cut.")] = 128,
+    epochs: Annotated[int, typer.Option(help="Most passes over the training data.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Examples per optimizer step, over all processes.")] = 32,
+    accumulation: Annotated[int, typer.Option(help="Micro-batches per step: less memory, same result.")] = 1,
+    top_blocks: Annotated[int, typer.Option(help="Blocks that top_layers trains.")] = 2,
+    blocks: Annotated[str | None, typer.Option(help="Names of the model's blocks, bottom to top, where not found.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    report_to: Annotated[str, typer.Option(help="Experiment trackers: trackio, tensorboard, wandb.")] = "",
+    debug: Debug = False,
+) -> None:
+    """Compare transfer strategies on one split: quality, uncertainty, cost, and a verdict in one sentence."""
+    from hf_transfer_kit.plan import DataSpec, ModelSpec, Training
+    from hf_transfer_kit.study import Study
+
+    spec = DataSpec(
+        path=data, config=config, revision=revision, task=task, input_column=input_column, label_column=label_column,
+        validation_share=validation_share, test_share=test_share, split_seed=split_seed, max_length=max_length,
+        drop_empty=drop_empty, drop_rare=drop_rare,
+    )  # fmt: skip
+    if model_revision is not None and len(model) > 1:
+        raise PlanError(f"--model-revision {model_revision} belongs to one model, but {len(model)} are given.")
+    names = tuple(blocks.split(",")) if blocks else None
+    study = Study(
+        data=spec,
+        models=tuple(ModelSpec(name=name, revision=model_revision, blocks=names) for name in model),
+        approaches=tuple(_approach(name, top_blocks) for name in _words(approaches)),
+        training=Training(
+            epochs=epochs, batch_size=batch_size, accumulation=accumulation, precision=precision,
+            report_to=tuple(_words(report_to)),
+        ),
+        seeds=seeds,
+        train_sizes=tuple(_size(word) for word in _words(train_sizes)),
+    )  # fmt: skip
+    _carry_out(study, out, "transfer-kit " + shlex.join(sys.argv[1:]))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the runs.")] = Path("transfer-kit-demo"),
+    debug: Debug = False,
+) -> None:
+    """The main job on data inside the package: two minutes on two processor cores, no network."""
+    from hf_transfer_kit.demo import demo_study, next_command
+
+    _carry_out(demo_study(), out, "transfer-kit demo")
+    _console().print(f"\nNow with your own data:\n  {next_command(out)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    data: Data,
+    config: Config = None,
+    revision: Revision = None,
+    task: TaskName = None,
+    input_column: InputColumn = None,
+    label_column: LabelColumn = None,
+    validation_share: ValidationShare = 0.15,
+    test_share: TestShare = 0.2,
+    split_seed: SplitSeed = 0,
+    drop_empty: DropEmpty = False,
+    drop_rare: DropRare = False,
+    debug: Debug = False,
+) -> None:
+    """Look for leaks between the parts, duplicates, contradicting labels, imbalance: before any training."""
+    from hf_transfer_kit.plan import DataSpec
+
+    spec = DataSpec(
+        path=data, config=config, revision=revision, task=task, input_column=input_column, label_column=label_column,
+        validation_share=validation_share, test_share=test_share, split_seed=split_seed, drop_empty=drop_empty,
+        drop_rare=drop_rare,
+    )  # fmt: skip
+    _check(spec)
+
+
+@app.command()
+def predict(
+    run_folder: Annotated[Path, typer.Argument(help="Folder of a finished run: DIR/runs/MODEL/APPROACH/SIZE/SEED.")],
+    inputs: Annotated[list[str], typer.Argument(help="Texts, text files (one a line), image files or folders of images.")],
+    top: Annotated[int, typer.Option(help="How many labels to show.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per input, with all probabilities.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Answer new inputs with the model of a finished run."""
+    import json
+    from dataclasses import asdict
+
+    _quiet_libraries()
+    from hf_transfer_kit.predict import predict as answer
+
+    for prediction in answer(run_folder, inputs):
+        if as_json:
+            typer.echo(json.dumps(asdict(prediction), ensure_ascii=False))
+        else:
+            best = list(prediction.probabilities.items())[:top]
+            typer.echo(f"{prediction.shown}\n  " + ", ".join(f"{name} {value:.3f}" for name, value in best))
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(help="A plan file (YAML).")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default runs/NAME_OF_THE_PLAN.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Carry out one plan; the same as python -m hf_transfer_kit.run."""
+    from hf_transfer_kit.run import main as run_main
+
+    arguments = [str(plan), *(["--out", str(out)] if out else []), *(["--debug"] if debug else [])]
+    raise typer.Exit(run_main(arguments))
+
+
+@app.command("version")
+def show_version() -> None:
+    """Print the version."""
+    typer.echo(version("hf-transfer-kit"))
+
+
+def main() -> None:
+    """The console command: errors of the kit are one line on stderr and exit code 2."""
+    try:
+        app()
+    except TransferKitError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"transfer-kit: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("transfer-kit: interrupted; the same command continues where it stopped.", err=True)
+        sys.exit(130)
+
+
+def _carry_out(study: "Study", out: Path, command: str) -> None:
+    """Carries out a study with progress, then prints its report and where it lies."""
+    from hf_transfer_kit.report import to_terminal
+    from hf_transfer_kit.study import carry_out
+    from hf_transfer_kit.study_progress import StudyProgress
+
+    _quiet_libraries()
+    console = _console()
+    with StudyProgress(console) as progress:
+        comparison = carry_out(study, out, progress, command)
+    console.print(to_terminal(comparison))
+    console.print(f"\nReport: {out / 'report.html'}  (also report.md, comparison.json)", highlight=False, soft_wrap=True)
+
+
+def _check(spec: "DataSpec") -> None:
+    from hf_transfer_kit.checks import check_data
+    from hf_transfer_kit.checks_view import checks_to_terminal
+    from hf_transfer_kit.data import load_data
+
+    console = _console()
+    with console.status("reading the data"):
+        data = load_data(spec)
+    for note in data.notes:
+        console.print(note, style="dim", markup=False)
+    with console.status("looking for copies and contradictions"):
+        report = check_data(data)
+    console.print(checks_to_terminal(report))
+
+
+def _approach(name: str, top_blocks: int) -> "Approach":
+    from hf_transfer_kit.plan import APPROACHES, TopLayers
+
+    if name not in APPROACHES:
+        raise PlanError(f"--approaches: unknown approach '{name}'; {did_you_mean(name, APPROACHES)}")
+    approach: Approach = TopLayers(blocks=top_blocks) if name == "top_layers" else APPROACHES[name]()
+    return approach
+
+
+def _size(word: str) -> int | None:
+    if word == "all":
+        return None
+    if not word.isdigit():
+        raise PlanError(f"--train-sizes: '{word}' is no number of examples; give for example 64,256,all.")
+    return int(word)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _console():  # type: ignore[no-untyped-def]
+    from rich.console import Console
+
+    return Console()
+
+
+def _quiet_libraries() -> None:
+    """Progress bars and advice of the libraries would break up ours; their warnings are in each run's log.txt."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+if __name__ == "__main__":
+    main()

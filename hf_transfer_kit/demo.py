@@ -1,0 +1,35 @@
+"""The demo: the main job on data inside the package."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scratch, TopLayers, Training
+from hf_transfer_kit.study import Study
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+EPOCHS = 6  # as many as two minutes on two cores allow
+SEEDS = 2
+
+
+def demo_data() -> Path:
+    """The labelled demo sentences, a CSV file."""
+    return Path(str(files("hf_transfer_kit") / "demo_data" / "intents.csv"))
+
+
+def demo_study() -> Study:
+    """What `transfer-kit demo` compares."""
+    return Study(
+        data=DataSpec(path=str(demo_data())),
+        models=(ModelSpec(name=MODEL),),
+        approaches=(Features(), TopLayers(), Full(), Lora(), Scratch()),
+        training=Training(epochs=EPOCHS, min_steps=0),
+        seeds=SEEDS,
+    )
+
+
+def next_command(out: Path) -> str:
+    """The command to try after the demo."""
+    return (
+        f"transfer-kit compare --data your.csv --model {MODEL} --approaches features,top_layers,full,lora,scratch --out my-comparison\n"
+        f'  transfer-kit predict {out}/runs/all-MiniLM-L6-v2/features/all/seed-0 "can I keep this book a bit longer?"'
+    )
