@@ -35,9 +35,8 @@ class Arm:
         return np.array([np.equal(record.test.labels, record.test.predictions) for record in self.records])
 
     def mean_cost(self) -> Cost:
-        """Mean over the runs that did not reuse cached features, or over all runs where every one did."""
+        """Mean over the runs."""
         costs = [record.cost for record in self.records]
-        costs = [cost for cost in costs if not cost.cached] or costs
         means = {
             field.name: float(np.mean([getattr(cost, field.name) for cost in costs]))
             for field in dataclasses.fields(Cost)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hf_transfer_kit.blocks import Blocks
 from hf_transfer_kit.features import Progress, batches_by_length
@@ -26,7 +27,11 @@ KEY = "boundary_activations"  # name under which a batch carries the stored tens
 TOLERANCE = 1e-4  # largest difference of logits, relative to their spread, between short cut and plain forward
 
 
-class _Stop(Exception):
+class NoShortCutError(Exception):
+    """The lower blocks of this model cannot be skipped; the message says why. Never reaches the user."""
+
+
+class _StopError(Exception):
     """Ends a forward pass once the boundary is reached."""
 
 
@@ -37,10 +42,12 @@ class Stored:
     Fields:
         rows: one tensor per row, (tokens, width) or (channels, height, width), on the CPU.
         mib: their size.
+        flops: floating-point operations of the pass that made them, counted on the first batch and scaled by padded size.
     """
 
     rows: list[torch.Tensor]
     mib: float
+    flops: float
 
 
 class Boundary:
@@ -53,15 +60,8 @@ class Boundary:
 
     def __init__(self, model: nn.Module, blocks: Blocks, k: int):
         self._model = model
-        # A unit may own siblings of its first module (batch norms of VGG, pointwise convolutions of MobileNetV1): they are
-        # skipped with it. What lies elsewhere in the unit, such as the downsampling of Swin, is left to run.
-        self._skipped = [
-            model.get_submodule(name)
-            for unit in blocks.below(k)
-            if unit.module is not None
-            for name in unit.module_names
-            if name.rpartition(".")[0] == unit.module.rpartition(".")[0]
-        ]
+        # The block modules alone: what runs between them (downsampling) keeps the shapes that the model reads off.
+        self._skipped = [model.get_submodule(unit.module) for unit in blocks.below(k) if unit.module is not None]
         first = blocks.top(k)[0].module
         if first is None:
             raise ValueError("the boundary of a model whose head alone trains is its feature vector; use `features`.")
@@ -74,34 +74,41 @@ class Boundary:
     def store(
         self, task: "Task", processor: Any, inputs: Sequence[Any], *, max_length: int, limit_mib: float,
         on_progress: Progress | None = None,
-    ) -> Stored | None:  # fmt: skip
-        """The activations of `inputs`, in their order; None where they would take more than `limit_mib`."""
+    ) -> Stored:  # fmt: skip
+        """The activations of `inputs`, in their order.
+
+        Raises:
+            NoShortCutError: they would take more than `limit_mib`, or what reaches the boundary is not one vector per token.
+        """
         device = next(self._model.parameters()).device
         rows: list[torch.Tensor] = [torch.empty(0)] * len(inputs)
-        size, done = 0, 0
+        size, done, units, flops_per_unit = 0, 0, 0, 0.0
         for positions, encoded in batches_by_length(task, processor, inputs, max_length, batch_size=64):
             batch = {name: tensor.to(device) for name, tensor in task.collate(processor, encoded).items()}
             lengths = [task.length(row) for row in encoded]
-            hidden = self._activations(batch)
-            if task.pads and hidden.shape[1] != max(lengths):
-                return None  # the model changes the number of tokens below the boundary
+            with FlopCounterMode(display=False) if done == 0 else torch.no_grad() as counter:
+                hidden = self._activations(batch)
+            if isinstance(counter, FlopCounterMode):
+                flops_per_unit = counter.get_total_flops() / (len(encoded) * max(lengths))
+            if len(hidden) != len(encoded) or (task.pads and (hidden.dim() != 3 or hidden.shape[1] != max(lengths))):
+                raise NoShortCutError("the model rearranges its tokens below the boundary")
             for position, length, activation in zip(positions, lengths, hidden.cpu(), strict=True):
                 rows[position] = activation[:length].clone() if task.pads else activation.clone()
             size += sum(rows[position].nbytes for position in positions)
-            done += len(positions)
+            done, units = done + len(positions), units + len(encoded) * max(lengths)
             if size / done * len(inputs) > min(limit_mib * 2**20, psutil.virtual_memory().available / 2 + size):
-                return None
+                raise NoShortCutError(f"the activations would take more than {limit_mib:.0f} MiB or half of free memory")
             if on_progress is not None:
                 on_progress(done, len(inputs))
-        return Stored(rows=rows, mib=size / 2**20)
+        return Stored(rows=rows, mib=size / 2**20, flops=flops_per_unit * units)
 
     def _activations(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """What reaches the first trainable block for one batch; the rest of the model does not run."""
-        caught: list[torch.Tensor] = []
+        caught: list[Any] = []
 
         def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            caught.append(args[0] if args else kwargs["hidden_states"])
-            raise _Stop
+            caught.append(args[0] if args else kwargs.get("hidden_states"))
+            raise _StopError
 
         def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             self._returns_tuple[module] = len(output) if isinstance(output, tuple) else 0
@@ -110,11 +117,13 @@ class Boundary:
         hooks += [module.register_forward_hook(note) for module in self._skipped]
         try:
             self._model(**batch)
-        except _Stop:
+        except _StopError:
             pass
         finally:
             for hook in hooks:
                 hook.remove()
+        if not caught or not isinstance(caught[0], torch.Tensor):
+            raise NoShortCutError("the first trained block does not begin with one tensor")
         return caught[0]
 
     def install(self) -> None:
@@ -129,6 +138,7 @@ class Boundary:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._stored = None
         for module in self._skipped:
             module.__dict__.pop("forward", None)
 
@@ -153,17 +163,24 @@ class Boundary:
 
         return forward
 
-    @torch.inference_mode()
-    def agrees(self, batch: dict[str, torch.Tensor], stored: torch.Tensor) -> bool:
-        """Whether the installed short cut gives the plain forward's logits for one batch, in eval mode."""
+    @torch.no_grad()  # not inference_mode: what the model caches inside itself takes part in training later
+    def check(self, batch: dict[str, torch.Tensor], stored: torch.Tensor) -> None:
+        """Compares the installed short cut with the plain forward, on one batch in eval mode.
+
+        Raises:
+            NoShortCutError: the logits differ, or the model cannot run with its lower blocks skipped.
+        """
         was_training = self._model.training
         self._model.eval()
         try:
             plain = self._model(**batch).logits
             short = self._model(**batch, **{KEY: stored}).logits
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise NoShortCutError(f"this model does not run with its lower blocks skipped ({error})") from error
         finally:
             self._model.train(was_training)
-        return bool((short - plain).abs().max() <= TOLERANCE * plain.std().clamp(min=1e-6) + 1e-6)
+        if not (short - plain).abs().max() <= TOLERANCE * plain.std().clamp(min=1e-6) + 1e-6:
+            raise NoShortCutError("this model answers otherwise when its lower blocks are skipped")
 
 
 def pad_activations(rows: Sequence[torch.Tensor], length: int | None) -> torch.Tensor:

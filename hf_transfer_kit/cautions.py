@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hf_transfer_kit.arms import Arm
 from hf_transfer_kit.comparison import ArmResult
 from hf_transfer_kit.findings import CheckReport
+from hf_transfer_kit.plan import DETERMINISTIC
 from hf_transfer_kit.quantities import whole
 
 SMALL_TEST = 100  # items below which even large differences drown in the error
@@ -19,7 +20,7 @@ def cautions(
         arms: at every training size.
         results: of the arms at the largest one, the most accurate first.
     """
-    return (*_about_data(results, test_items, checks), *_about_runs(arms, results), *_about_costs(arms, results))
+    return (*_about_data(results, test_items, checks), *_about_runs(arms, results), *_about_machines(arms))
 
 
 def _about_data(results: Sequence[ArmResult], test_items: int, checks: CheckReport | None) -> list[str]:
@@ -54,15 +55,22 @@ def _about_runs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
             "the table."
         )
     measured = [result for result in results if not result.is_control]
+    without_randomness = {
+        arm.name
+        for arm in arms
+        if isinstance(arm.records[0].plan.approach, DETERMINISTIC) and arm.records[0].plan.data.train_size is None
+    }
     seeds = sorted({seed for result in measured for seed in result.seeds})
     for result in measured:
+        if result.name in without_randomness:
+            continue
         missing = [str(seed) for seed in seeds if seed not in result.seeds]
         if missing:
             lacking = f"seed{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
             sentences.append(
                 f"{result.name} rests on {len(result.seeds)} of {len(seeds)} seeds; {lacking} did not finish."
             )
-    if len(seeds) == 1:
+    if len(seeds) == 1 and not {result.name for result in measured} <= without_randomness:
         sentences.append(
             "One seed only: the intervals hold the chance of the test items, not that of the training; use --seeds 3 "
             "or more."
@@ -70,14 +78,8 @@ def _about_runs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
     return sentences
 
 
-def _about_costs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
-    sentences = [
-        f"{result.name} took its features from an earlier run's cache in every run: the pass through the model was "
-        "not timed in these runs."
-        for result in results
-        if result.cost.cached
-    ]
+def _about_machines(arms: Sequence[Arm]) -> list[str]:
     machines = {tuple(sorted(record.machine.items())) for arm in arms for record in arm.records}
     if len(machines) > 1:
-        sentences.append("The runs were made on different machines, so their seconds and memory cannot be compared.")
-    return sentences
+        return ["The runs were made on different machines, so their seconds and memory cannot be compared."]
+    return []

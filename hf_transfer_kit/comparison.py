@@ -76,7 +76,7 @@ class ArmResult:
         p_value: exact McNemar test against the best arm, over seeds and corrected over arms; None for the best arm.
         gain_over_control: accuracy minus that of the best control; None for controls and where there is none.
         gain_over_scratch: accuracy minus that of the same model from a random start; None where that was not measured.
-        cost: means over the seeds; of the runs that did not reuse cached features, if there are any.
+        cost: means over the seeds.
     """
 
     name: str

@@ -21,7 +21,6 @@ from hf_transfer_kit.errors import FormatError
 
 FORMAT = "hf_transfer_kit.events"
 VERSION = 1
-KINDS = ("start", "stage", "progress", "log", "error", "finish")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

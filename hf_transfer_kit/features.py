@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hf_transfer_kit.errors import ResourceError
+from hf_transfer_kit.errors import ModelError, ResourceError, TransferKitError
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
 
@@ -43,6 +43,7 @@ class PassCost:
         flops: floating-point operations, counted on the first batch and scaled by the padded lengths.
         parameters: of the model.
         peak_mib: highest memory above that before, MiB.
+        load_seconds, load_cpu_seconds: wall and processor time of loading the model before the pass, on top of the above.
     """
 
     rows: int
@@ -51,6 +52,8 @@ class PassCost:
     flops: float
     parameters: int
     peak_mib: float
+    load_seconds: float = 0.0
+    load_cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +70,18 @@ class LayerFeatures:
     cost: PassCost
     cached: bool
 
-    def candidates(self) -> dict[str, np.ndarray]:
-        """Every layer by its number ("0" is the stem's output), and "mean": of the layers as wide as the last one."""
-        named = {str(number): layer for number, layer in enumerate(self.layers)}
-        alike = [layer for layer in self.layers if layer.shape[1] == self.layers[-1].shape[1]]
-        return named | ({"mean": np.mean(alike, axis=0)} if len(alike) > 1 else {})
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what a head can stand on: every layer's number, "0" being the stem's output, and "mean"."""
+        return (*map(str, range(len(self.layers))), *(["mean"] if len(self._alike) > 1 else []))
+
+    def named(self, name: str) -> np.ndarray:
+        """(rows, width): the layer called `name`; "mean" is that of the layers as wide as the last one."""
+        return np.mean(self._alike, axis=0) if name == "mean" else self.layers[int(name)]
+
+    @property
+    def _alike(self) -> list[np.ndarray]:
+        return [layer for layer in self.layers if layer.shape[1] == self.layers[-1].shape[1]]
 
 
 def cache_folder() -> Path:
@@ -88,7 +98,7 @@ def cache_key(**parts: str | int | None) -> str:
 
 
 def cached_features(key: str) -> LayerFeatures | None:
-    """The features stored under `key`, memory-mapped, or None. An unreadable entry is removed and counts as none."""
+    """The features stored under `key`, or None. An unreadable entry is removed and counts as none."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -105,30 +115,40 @@ def cached_features(key: str) -> LayerFeatures | None:
 
 
 def store_features(key: str, features: LayerFeatures) -> None:
-    """Stores `features` under `key`; a reader sees nothing or all of it.
+    """Stores `features` under `key`; a reader sees nothing or all of it. An entry that is there already stays.
 
     Raises:
-        ResourceError: the disk has no room.
+        ResourceError: the disk has no room, or the folder cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     root = cache_folder() / "features"
-    root.mkdir(parents=True, exist_ok=True)
-    size = sum(layer.nbytes for layer in features.layers)
-    free = shutil.disk_usage(root).free
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _check_room(root, sum(layer.nbytes for layer in features.layers))
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=root, ignore_cleanup_errors=True) as temporary:
+            layers = {f"{number:03d}": layer for number, layer in enumerate(features.layers)}
+            save_file(layers, Path(temporary) / "layers.safetensors")
+            write_json(Path(temporary) / "cost.json", to_mapping(features.cost))
+            os.rename(temporary, root / key)
+    except TransferKitError:
+        raise
+    except (OSError, SafetensorError) as error:
+        if not (root / key).is_dir():  # else another run with the same features was faster
+            raise ResourceError(
+                f"the features cannot be stored in '{root}' ({error}); make room, or set HF_TRANSFER_KIT_CACHE to a folder "
+                "on another disk."
+            ) from error
+
+
+def _check_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
     if size > 0.9 * free:
         raise ResourceError(
-            f"the features need {size >> 20} MiB, the disk of '{root}' has {free >> 20} MiB free; make room, or set "
+            f"the features need {size >> 20} MiB, the disk of '{folder}' has {free >> 20} MiB free; make room, or set "
             "HF_TRANSFER_KIT_CACHE to a folder on another disk."
         )
-    temporary = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=root))
-    try:
-        save_file({f"{i:03d}": layer for i, layer in enumerate(features.layers)}, temporary / "layers.safetensors")
-        write_json(temporary / "cost.json", to_mapping(features.cost))
-        if not (root / key).exists():
-            os.replace(temporary, root / key)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def batches_by_length(
@@ -161,6 +181,9 @@ def extract(
         max_length: longest input in tokens.
         count_flops: False leaves them at 0, which makes the first batch faster.
         on_progress: called with (rows done, rows).
+
+    Raises:
+        ModelError: the model gives numbers that are not finite.
     """
     import torch
 
@@ -182,6 +205,12 @@ def extract(
             units, done = units + size, done + len(rows)
             if on_progress is not None:
                 on_progress(done, len(inputs))
+    for number, layer in enumerate(layers):
+        if not np.isfinite(layer).all():
+            raise ModelError(
+                f"layer {number} of model '{backbone.name_or_path}' gives numbers that are not finite: its weights are "
+                "damaged; load them again, or choose another model."
+            )
     cost = PassCost(
         rows=len(inputs),
         seconds=meter.seconds,

@@ -278,6 +278,7 @@ def _check_decay(name: str, decay: float) -> None:
 
 Approach = Majority | Shallow | Features | TopLayers | Full | Lora | Scratch
 CONTROLS: tuple[type[Any], ...] = (Majority, Shallow)
+DETERMINISTIC: tuple[type[Any], ...] = (Majority, Shallow, Features)  # the seed only draws their subset of examples
 APPROACHES: dict[str, type[Any]] = {
     cls.name: cls for cls in (Majority, Shallow, Features, TopLayers, Full, Lora, Scratch)
 }

@@ -37,8 +37,8 @@ def ridge_leave_one_out(features: np.ndarray, labels: np.ndarray, n_classes: int
         features: (rows, width).
         labels: (rows,) class numbers below `n_classes`.
 
-    Source: Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", equation 7.64: the left-out residual of a
-    linear smoother is its residual over one minus its diagonal entry.
+    Source: Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", equation 7.64: the left-out residual
+    of a linear smoother is its residual over one minus its diagonal entry.
 
     Example:
         >>> x = np.array([[0.0], [0.1], [1.0], [1.1]])
@@ -56,7 +56,7 @@ def ridge_leave_one_out(features: np.ndarray, labels: np.ndarray, n_classes: int
         spectrum, basis = np.linalg.eigh(x @ x.T)
         powers = 0  # hat matrix: basis diag(s / (s + strength)) basis'
     spectrum = np.maximum(spectrum, 0.0)
-    unit = max(spectrum.sum() / x.shape[1], np.finfo(float).tiny)
+    unit = spectrum.sum() / x.shape[1] or 1.0  # features that are all constant have no scale
     projected, squares = basis.T @ y, basis**2
     best: LeaveOneOut | None = None
     for strength in STRENGTHS:
@@ -121,9 +121,15 @@ def fit_logistic_head(
     """Multinomial logistic regression; its penalty has the lowest validation loss.
 
     Args:
-        features, validation_features: (rows, width); dense ones are standardised, scipy sparse ones (TF-IDF, whose scale
-            carries meaning) are not.
-        labels: (rows,) class numbers below `n_classes`; a class may be missing: it then gets the lowest logit.
+        features, validation_features: (rows, width); dense ones are standardised, scipy sparse ones (TF-IDF, whose
+            scale carries meaning) are not.
+        labels: (rows,) class numbers below `n_classes`, of two classes at least; a missing class never wins.
+
+    Example:
+        >>> x, y = np.array([[0.0], [0.2], [1.0], [1.2]]), np.array([0, 0, 1, 1])
+        >>> head = fit_logistic_head(x, y, x, y, n_classes=2)
+        >>> head.logits(x).argmax(axis=1).tolist()
+        [0, 0, 1, 1]
     """
     from scipy import sparse
     from sklearn.linear_model import LogisticRegression
@@ -144,7 +150,10 @@ def fit_logistic_head(
         weight = coefficients.T / scale[:, None]
         bias = intercept - centre @ weight if not is_sparse else intercept
         head = LogisticHead(
-            weight=weight.astype(np.float32), bias=bias.astype(np.float32), inverse_penalty=inverse_penalty, flops=flops
+            weight=weight.astype(np.float32),
+            bias=bias.astype(np.float32),
+            inverse_penalty=inverse_penalty,
+            flops=flops,
         )
         loss = negative_log_likelihood(log_softmax(head.logits(validation_features)), validation_labels)
         if best is None or loss < best[0]:
@@ -156,9 +165,13 @@ def fit_logistic_head(
 def _all_classes(
     coefficients: np.ndarray, intercept: np.ndarray, classes: np.ndarray, n_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One row of coefficients per class: scikit-learn keeps one row for two classes, and none for those it did not see."""
+    """One row of coefficients per class: scikit-learn keeps one for two classes, and none for those it did not see.
+
+    The logits of the classes it saw sum to zero, so the highest is above that of a class it did not see.
+    """
     if len(coefficients) == 1:
-        coefficients, intercept = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-intercept, intercept]) / 2
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercept = np.concatenate([-intercept, intercept]) / 2
     full, full_intercept = np.zeros((n_classes, coefficients.shape[1])), np.full(n_classes, intercept.min() - 10.0)
     full[classes], full_intercept[classes] = coefficients, intercept
     return full, full_intercept

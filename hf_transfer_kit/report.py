@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 PICTURE_FOLDER = "pictures"
-CACHED_NOTE = "* Features from an earlier run's cache: the pass through the model was not timed in these runs."
 
 
 def write_report(comparison: Comparison, folder: Path | str) -> Path:
@@ -62,7 +61,6 @@ def to_html(comparison: Comparison) -> str:
         pictures=drawn,
         how_measured=how_measured(comparison),
         meanings=_meanings(comparison),
-        cached_note=CACHED_NOTE if _has_cached(comparison) else "",
     )
 
 
@@ -75,7 +73,6 @@ def to_markdown(comparison: Comparison, picture_folder: str = PICTURE_FOLDER) ->
     lines += _section("Warnings", [_escape(warning) for warning in comparison.warnings])
     for table in tables(comparison):
         lines += [f"## {_escape(table.title)}", "", *_markdown_table(table, comparison.recommended), ""]
-    lines += [_escape(CACHED_NOTE), ""] if _has_cached(comparison) else []
     for picture in pictures(comparison):
         lines += [f"## {picture.title}", "", f"![{picture.title}]({picture_folder}/{picture.name}.png)", ""]
         lines += [_escape(picture.caption), ""]
@@ -112,7 +109,6 @@ def to_terminal(comparison: Comparison) -> "RenderableType":
     parts: list[RenderableType] = [Panel(verdict, title="Verdict", title_align="left", border_style="green")]
     parts += [Text(f"! {_printable(warning)}", style="yellow") for warning in comparison.warnings]
     parts += [_FoldedTable(table=table, marked=comparison.recommended) for table in tables(comparison)]
-    parts += [Text(CACHED_NOTE, style="dim")] if _has_cached(comparison) else []
     parts += [
         Text(f"failed: {_printable(each.run)}: {_printable(each.message)}", style="red")
         for each in comparison.failures
@@ -163,10 +159,6 @@ def _title(comparison: Comparison) -> str:
 def _meanings(comparison: Comparison) -> list[tuple[str, str]]:
     """Each column's head and meaning, once."""
     return list({column.head: column.meaning for table in tables(comparison) for column in table.columns}.items())
-
-
-def _has_cached(comparison: Comparison) -> bool:
-    return any(arm.cost.cached for arm in comparison.arms)
 
 
 def _section(title: str, items: Iterable[str]) -> list[str]:

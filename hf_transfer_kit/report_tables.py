@@ -92,8 +92,8 @@ def _cost(comparison: Comparison) -> Table:
         title="Cost",
         columns=(
             _column("arm", arms, lambda arm: arm.name),
-            _column("training", arms, lambda arm: seconds(arm.cost.train_seconds) + ("*" if arm.cost.cached else "")),
-            _column("FLOPs", arms, lambda arm: flops(arm.cost.train_flops) + ("*" if arm.cost.cached else "")),
+            _column("training", arms, lambda arm: seconds(arm.cost.train_seconds)),
+            _column("FLOPs", arms, lambda arm: flops(arm.cost.train_flops)),
             _column("peak memory", arms, lambda arm: mebibytes(arm.cost.peak_memory_mib)),
             _column("trainable", arms, lambda arm: count(arm.cost.trainable_parameters)),
             _column("parameters", arms, lambda arm: count(arm.cost.total_parameters)),

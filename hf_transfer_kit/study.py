@@ -29,9 +29,9 @@ from hf_transfer_kit.events import Event, read_events
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import (
     CONTROLS,
+    DETERMINISTIC,
     Approach,
     DataSpec,
-    Features,
     Majority,
     ModelSpec,
     Shallow,
@@ -81,7 +81,7 @@ class Study:
         for size in self.train_sizes:
             data = replace(self.data, train_size=size)
             for approach, model, folder in self._arms():
-                repeats = isinstance(approach, (*CONTROLS, Features)) and size is None
+                repeats = isinstance(approach, DETERMINISTIC) and size is None
                 for seed in range(1 if repeats else self.seeds):
                     name = f"{folder}/{'all' if size is None else size}/seed-{seed}"
                     plans[name] = TransferPlan(
@@ -318,7 +318,7 @@ def _check_room(study: Study, out: Path) -> None:
     from hf_transfer_kit.models import weights_bytes
 
     largest = max((weights_bytes(model) for model in study.models), default=0)
-    trained = [a for a in study.approaches if not isinstance(a, (*CONTROLS, Features))]
+    trained = [a for a in study.approaches if not isinstance(a, DETERMINISTIC)]
     if not trained or not largest:
         return
     runs = len(trained) * study.seeds * len(study.train_sizes)

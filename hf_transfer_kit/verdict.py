@@ -164,7 +164,7 @@ def _time(arm: ArmResult, other: ArmResult, whose: str = "the") -> str:
         return "about the same training time"
     if theirs <= 0:
         return f"{seconds(ours)} of training instead of none"
-    return training_time(ours / theirs, whose) + (" (with cached features)" if arm.cost.cached else "")
+    return training_time(ours / theirs, whose)
 
 
 def _gap(arm: ArmResult, other: ArmResult) -> Estimate:

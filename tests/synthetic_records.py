@@ -7,17 +7,17 @@ from hf_transfer_kit.plan import Approach, DataSpec, Features, ModelSpec, Transf
 from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, ModelIdentity, RunRecord
 
 
-def make_cost(seconds: float = 1.0, cached: bool = False) -> Cost:
+def make_cost(seconds: float = 1.0) -> Cost:
     return Cost(
         train_seconds=seconds, train_cpu_seconds=seconds, train_flops=seconds * 1e10, peak_memory_mib=100.0,
-        trainable_parameters=1000, total_parameters=20_000_000, disk_mib=0.5, ms_per_prediction=3.2, cached=cached,
+        trainable_parameters=1000, total_parameters=20_000_000, disk_mib=0.5, ms_per_prediction=3.2,
     )  # fmt: skip
 
 
 def make_record(
     correct: Sequence[int], approach: Approach | None = None, *, seed: int = 0, model: str = "hub/mini",
     seconds: float = 1.0, train_size: int = 100, label_names: Sequence[str] = ("no", "yes"),
-    task: str = "text-classification", test_hash: str = "c" * 64, path: str = "reviews.csv", cached: bool = False,
+    task: str = "text-classification", test_hash: str = "c" * 64, path: str = "reviews.csv",
     machine: dict[str, str] | None = None,
 ) -> RunRecord:  # fmt: skip
     """A run that answers test item i rightly where correct[i] is 1; the labels alternate."""
@@ -44,7 +44,7 @@ def make_record(
         ),
         validation_accuracy=0.9,
         temperature=1.3,
-        cost=make_cost(seconds, cached),
+        cost=make_cost(seconds),
         versions={"torch": "2.13.0"},
         machine=machine or {"processor": "some CPU", "cores": "2"},
     )  # fmt: skip

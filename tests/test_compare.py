@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -236,21 +237,23 @@ def test_the_same_run_twice_and_no_run_at_all_are_refused():
         compare([])
 
 
-def test_costs_are_means_of_the_runs_that_computed_their_features():
-    records = [make_record(hits(15, 20), seed=seed, seconds=s, cached=s < 1) for seed, s in enumerate((10, 12, 0.1))]
+def test_costs_are_means_over_the_seeds():
+    records = [make_record(hits(15, 20), seed=seed, seconds=s) for seed, s in enumerate((10, 12))]
 
     cost = compare(records).arms[0].cost
 
     assert cost.train_seconds == pytest.approx(11)
-    assert not cost.cached
     assert cost.total_parameters == 20_000_000
 
 
-def test_costs_of_nothing_but_cached_features_are_marked():
-    comparison = compare([make_record(hits(15, 20), seed=seed, seconds=0.1, cached=True) for seed in range(2)])
+def test_what_has_no_randomness_is_not_missing_its_other_seeds():
+    full = [make_record(hits(15, 20), Full(), seed=seed) for seed in (0, 1)]
+    features = make_record(hits(15, 20), Features())
+    everything = dataclasses.replace(features.plan, data=dataclasses.replace(features.plan.data, train_size=None))
+    features = dataclasses.replace(features, plan=everything)
 
-    assert comparison.arms[0].cost.cached
-    assert "features took its features from an earlier run's cache" in " ".join(comparison.warnings)
+    assert "seeds" not in " ".join(compare([*full, features]).warnings)
+    assert "One seed only" not in " ".join(compare([features]).warnings)
 
 
 def test_cautions_name_missing_seeds_small_tests_missing_controls_and_mixed_machines():

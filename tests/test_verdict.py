@@ -11,7 +11,7 @@ from hf_transfer_kit.verdict import decide, more_test_items, negative_transfer
 
 
 def make_arm(
-    name, accuracy, behind=None, *, seconds=1.0, approach=None, over_control=None, over_scratch=None, cached=False
+    name, accuracy, behind=None, *, seconds=1.0, approach=None, over_control=None, over_scratch=None
 ):
     """An arm; intervals are (value, low, high)."""
 
@@ -22,7 +22,7 @@ def make_arm(
     return ArmResult(
         name=name, approach=approach or name, model="hub/mini", train_size=100, labels_used=120, seeds=(0, 1, 2),
         accuracies=(accuracy,) * 3, behind_best=estimate(behind), gain_over_control=estimate(over_control),
-        gain_over_scratch=estimate(over_scratch), cost=make_cost(seconds, cached),
+        gain_over_scratch=estimate(over_scratch), cost=make_cost(seconds),
         scores=Scores(accuracy=around, macro_f1=accuracy, calibration_error=0.1, calibrated_error=0.02),
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_clear_lead_is_named_with_its_price():
 
 def test_a_control_that_is_level_ends_the_matter_even_where_something_else_is_cheaper():
     best = make_arm("full", 0.881, seconds=100)
-    cheap = make_arm("features", 0.878, (0.003, -0.01, 0.016), seconds=0.1, cached=True)
+    cheap = make_arm("features", 0.878, (0.003, -0.01, 0.016), seconds=0.1)
     control = make_arm("TF-IDF", 0.875, (0.006, -0.004, 0.016), seconds=1, approach="shallow")
 
     verdict = decide([best, cheap, control], test_items=1000)

@@ -11,8 +11,8 @@ from hf_transfer_kit.approaches.linear import load_head, save_head
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.probe import LogisticHead, fit_logistic_head
 from hf_transfer_kit.records import RunRecord
-from hf_transfer_kit.tasks import Task, get_task
-from hf_transfer_kit.tasks.task import Vocabulary
+from hf_transfer_kit.tasks import get_task
+from hf_transfer_kit.tasks.task import Task, Vocabulary
 from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -39,8 +39,8 @@ class MajorityFit(Fit):
         write_json(job.folder / "model" / "frequencies.json", frequencies.tolist())
         return Outcome(
             predictor=predictor,
-            validation_logits=predictor.logits(job.rows("validation")),
-            test_logits=predictor.logits(job.rows("test")),
+            validation_logits=predictor.logits(job.inputs("validation")),
+            test_logits=predictor.logits(job.inputs("test")),
             train_seconds=meter.seconds,
             train_cpu_seconds=meter.cpu_seconds,
             train_flops=0.0,

@@ -6,6 +6,7 @@ classifiers averages each micro-batch and does not divide by their number (trans
 processes x accumulation.
 """
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from hf_transfer_kit.approaches.rows import BatchOrder, Rows
-from hf_transfer_kit.errors import PlanError
+from hf_transfer_kit.errors import MissingExtraError, PlanError, UnsupportedSetupError, did_you_mean
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import Training
 
@@ -33,11 +34,11 @@ class OrderedTrainer(Trainer):
     """A Trainer whose rows come in a given order; nothing else is changed."""
 
     def __init__(self, *, order: BatchOrder, **settings: Any):
-        self._order = order
+        self.order = order
         super().__init__(**settings)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> BatchOrder:
-        return self._order
+        return self.order
 
 
 class LoopCallback(TrainerCallback):
@@ -68,10 +69,15 @@ class LoopCallback(TrainerCallback):
         self._events.write("log", stage="training", done=state.global_step, total=state.max_steps, **numbers)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        losses = [entry["eval_nll"] for entry in state.log_history if "eval_nll" in entry]
+        losses = _validation_losses(state)
+        if math.isinf(min(losses)):
+            raise PlanError(
+                f"training diverged: the validation loss is {metrics['eval_nll']} after {state.global_step} steps; lower the "
+                "approach's learning_rate."
+            )
         since_best = len(losses) - 1 - int(np.argmin(losses))
         if since_best == 0:
-            self._best = {name: p.detach().cpu().clone() for name, p in _state(model).items()}
+            self._best = {name: p.detach().cpu().clone().contiguous() for name, p in _state(model).items()}
         control.should_training_stop = control.should_training_stop or since_best >= self._training.patience
         control.should_save = not control.should_training_stop and self._is_time(args)
 
@@ -84,9 +90,12 @@ class LoopCallback(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if args.world_size > 1:
+            torch.distributed.barrier()  # every process has written its random state
         if state.is_world_process_zero:
             save_file(self._best, folder / f".{BEST_FILE}")
             (folder / f".{BEST_FILE}").replace(folder / BEST_FILE)  # its presence says that the checkpoint is complete
+            remove_checkpoints(folder.parent, except_for=folder)  # not by the Trainer: it would do so before this point
         self._last_saved = time.monotonic()
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
@@ -99,6 +108,26 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
     """What training changes: trainable parameters, and the running statistics of batch norms."""
     state = {name: p for name, p in model.named_parameters() if p.requires_grad}
     return state | {name: b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
+
+
+def _validation_losses(state: Any) -> list[float]:
+    """The validation loss of every evaluation so far, infinite where it is not a number."""
+    losses = [entry["eval_nll"] for entry in state.log_history if "eval_nll" in entry]
+    return [loss if math.isfinite(loss) else math.inf for loss in losses]
+
+
+def history(state: Any) -> dict[str, Any]:
+    """Steps, the best of them, and validation loss and accuracy of every evaluation, for the record."""
+    log = [entry for entry in state.log_history if "eval_nll" in entry]
+    losses = _validation_losses(state)
+    best = log[int(np.argmin(losses))]
+    return {
+        "steps": state.global_step,
+        "best_step": best["step"],
+        "best_epoch": round(best["epoch"], 2),
+        "validation_nll": [round(loss, 6) if math.isfinite(loss) else None for loss in losses],
+        "validation_accuracy": [round(entry["eval_accuracy"], 6) for entry in log],
+    }
 
 
 def loss_per_labelled_row(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -125,6 +154,15 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def remove_checkpoints(folder: Path, except_for: Path | None = None) -> None:
+    """Removes the checkpoints in `folder`, and `folder` itself once it is empty."""
+    for checkpoint in folder.glob("checkpoint-*"):
+        if checkpoint != except_for:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def train(
     model: Any, optimizer: torch.optim.Optimizer, train_rows: Rows, validation_rows: Rows, training: Training, *,
     seed: int, folder: Path, events: EventWriter, callbacks: tuple[TrainerCallback, ...] = (),
@@ -135,21 +173,51 @@ def train(
         folder: for checkpoints; a complete one in it is continued from.
 
     Raises:
-        PlanError: the batch size cannot be spread evenly over processes and micro-batches.
+        PlanError: the batch size cannot be spread evenly over processes and micro-batches, a tracker is unknown, or training
+            diverges.
+        MissingExtraError: a tracker's package is not installed.
+        UnsupportedSetupError: the model cannot do gradient checkpointing.
     """
+    _check_setup(training, model)
     checkpoint = last_checkpoint(folder)
     args = _arguments(training, len(train_rows), seed, folder)
-    shares = args.world_size * training.accumulation
-    order = BatchOrder(train_rows.lengths, training.batch_size, fill=shares > 1, seed=seed)
+    pieces = args.world_size * training.accumulation > 1
+    batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    order = BatchOrder(train_rows.lengths, training.batch_size, fill=pieces or batch_norms, seed=seed)
     loop = LoopCallback(order, training, events, checkpoint)
-    model.accepts_loss_kwargs = False  # the loss below does the counting; the model must not be handed the count
+    # The loss below does the counting; the model, which peft may wrap, must not be handed the count.
+    _without_adapters(model).accepts_loss_kwargs = False
     trainer = OrderedTrainer(
         order=order, model=model, args=args, train_dataset=train_rows, eval_dataset=validation_rows,
         data_collator=train_rows.collate, compute_loss_func=loss_per_labelled_row, compute_metrics=_metrics,
         optimizers=(optimizer, None), callbacks=[loop, *callbacks],
     )  # fmt: skip
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # accelerate leaves bf16 autocast in the model's forward
     return trainer
+
+
+def _check_setup(training: Training, model: Any) -> None:
+    """Raises, before the first step, what the Trainer would raise later in words of its own."""
+    from transformers.integrations import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+
+    for name in training.report_to:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise PlanError(f"training.report_to='{name}': unknown tracker; {did_you_mean(name, INTEGRATION_TO_CALLBACK)}")
+        if name not in get_available_reporting_integrations():
+            raise MissingExtraError(f"training.report_to='{name}' needs its package: pip install {name}")
+    if training.gradient_checkpointing and not _without_adapters(model).supports_gradient_checkpointing:
+        raise UnsupportedSetupError(
+            f"{type(_without_adapters(model)).__name__} cannot recompute its activations; set training.gradient_checkpointing "
+            "to false and raise training.accumulation to save memory."
+        )
+
+
+def _without_adapters(model: Any) -> Any:
+    """The model of transformers inside `model`, which peft may have wrapped."""
+    from peft import PeftModel
+
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def _arguments(training: Training, rows: int, seed: int, folder: Path) -> TrainingArguments:
@@ -164,11 +232,12 @@ def _arguments(training: Training, rows: int, seed: int, folder: Path) -> Traini
         num_train_epochs=epochs, per_device_train_batch_size=1, per_device_eval_batch_size=64,
         gradient_accumulation_steps=training.accumulation, average_tokens_across_devices=True,
         weight_decay=training.weight_decay, warmup_steps=training.warmup_share, lr_scheduler_type="linear",
-        eval_strategy="steps", eval_steps=interval, save_strategy="no", save_total_limit=1,
+        eval_strategy="steps", eval_steps=interval, save_strategy="no",
         logging_strategy="steps", logging_steps=interval, report_to=list(training.report_to) or "none",
         remove_unused_columns=False, label_names=["labels"], disable_tqdm=True, log_level="warning",
         gradient_checkpointing=training.gradient_checkpointing, dataloader_pin_memory=gpu,
     )  # fmt: skip
+    args._n_gpu = min(args.n_gpu, 1)  # one process, one GPU: DataParallel would multiply the batch
     shares = args.world_size * training.accumulation
     if training.batch_size % shares:
         raise PlanError(

@@ -24,7 +24,7 @@ BATCHES_SORTED_TOGETHER = 8  # batches hold rows of like length, drawn from wind
 
 
 class Rows(Dataset[dict[str, Any]]):
-    """Encoded inputs with their labels; number `len(rows)` is a filler: a real row whose label no loss counts.
+    """Encoded inputs with their labels; number `len(rows) + i` is a filler: row i with a label that no loss counts.
 
     Args:
         stored: activations at a boundary, one tensor per row, or None.
@@ -57,7 +57,7 @@ class Rows(Dataset[dict[str, Any]]):
         return len(self._inputs)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        label = IGNORED if index == len(self) else int(self._labels[index])
+        label = IGNORED if index >= len(self) else int(self._labels[index])
         index = index % len(self)
         if self._encoded is not None:
             row = dict(self._encoded[index])
@@ -83,7 +83,8 @@ class BatchOrder(Sampler[int]):
     Args:
         lengths: of each row.
         batch_size: rows per optimizer step.
-        fill: complete the last batch with fillers (number `len(lengths)`): needed where it is cut into equal pieces.
+        fill: complete the last batch with fillers, copies of its own rows (numbered from `len(lengths)` on): needed where
+            it is cut into equal pieces, or where a batch norm would see a batch of one.
         seed: of the order; epoch e has an order of its own.
     """
 
@@ -116,10 +117,10 @@ class BatchOrder(Sampler[int]):
         batches = [part[i : i + size] for part in sorted_windows for i in range(0, len(part), size)]
         batches = [batches[i] for i in random.permutation(len(batches))]
         if len(last) and self._fill:
-            last = np.concatenate([last, np.full(size - len(last), len(self._lengths))])
+            last = np.concatenate([last, np.resize(last, size - len(last)) + len(self._lengths)])
         return batches + ([last] if len(last) else [])
 
     def padded_size(self, epoch: int) -> int:
         """Sum over the batches of rows x longest row: what a pass computes on."""
-        lengths = np.append(self._lengths, 1)
-        return int(sum(len(batch) * lengths[batch].max() for batch in self.batches(epoch)))
+        rows = len(self._lengths)
+        return int(sum(len(batch) * self._lengths[batch % rows].max() for batch in self.batches(epoch)))

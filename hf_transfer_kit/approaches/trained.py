@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
 from hf_transfer_kit.approaches.build import Built, build, show_geometry
-from hf_transfer_kit.approaches.loop import OrderedTrainer, loss_per_labelled_row, train
-from hf_transfer_kit.approaches.rows import BatchOrder, Rows
-from hf_transfer_kit.boundary import KEY, Boundary
+from hf_transfer_kit.approaches.loop import OrderedTrainer, history, loss_per_labelled_row, train
+from hf_transfer_kit.approaches.rows import LABEL, Rows
+from hf_transfer_kit.boundary import KEY, Boundary, NoShortCutError, Stored
 from hf_transfer_kit.features import batches_by_length
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.models import device
@@ -51,9 +52,9 @@ class TrainedFit(Fit):
             job.events.write("stage", stage="loading", message=f"loading {job.plan.model.name if job.plan.model else ''}")
             built = build(job)
             built.model.to(device())
-            boundary, stored, details = _boundary(job, built)
+            short_cut = _short_cut(job, built)
             sets = [
-                Rows(job.task, built.processor, job.inputs(part), job.labels(part), max_length, stored.get(part))
+                Rows(job.task, built.processor, job.inputs(part), job.labels(part), max_length, short_cut.rows.get(part))
                 for part in ("train", "validation")
             ]
             flops_per_unit = _count_flops(built.model, sets[0])
@@ -62,8 +63,8 @@ class TrainedFit(Fit):
                 built.model, built.optimizer, sets[0], sets[1], job.plan.training,
                 seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events,
             )  # fmt: skip
-        if boundary is not None:
-            boundary.remove()
+        if short_cut.boundary is not None:
+            short_cut.boundary.remove()
         predictor = TrainedPredictor(job.task, built.model, built.processor, max_length)
         job.events.write("stage", stage="scoring", message="answering validation and test")
         validation_logits, test_logits = (predictor.logits(job.inputs(part)) for part in ("validation", "test"))
@@ -76,12 +77,14 @@ class TrainedFit(Fit):
             test_logits=test_logits,
             train_seconds=meter.seconds,
             train_cpu_seconds=meter.cpu_seconds,
-            train_flops=flops_per_unit * _units_computed(trainer, sets[0], job.plan.training.batch_size, job.plan.seed),
+            train_flops=short_cut.flops + flops_per_unit * _units_computed(trainer),
             peak_memory_mib=meter.peak_mib,
             trainable_parameters=sum(trainable),
             total_parameters=sum(p.numel() for p in built.model.parameters()),
-            details=details | _history(trainer) | {"blocks": len(built.blocks), "open_blocks": built.open_blocks},
-        )
+            details=short_cut.details | history(trainer.state) | {
+                "blocks": len(built.blocks), "open_blocks": built.open_blocks, "processes": trainer.args.world_size,
+            },
+        )  # fmt: skip
 
     def load(self, record: RunRecord, folder: Path) -> TrainedPredictor:
         task, local = get_task(record.task), ModelSpec(name=str(folder))
@@ -97,40 +100,73 @@ class TrainedFit(Fit):
         return TrainedPredictor(task, model.to(device()), processor, record.plan.data.max_length)
 
 
-def _boundary(job: Job, built: Built) -> tuple[Boundary | None, dict[str, list[torch.Tensor]], dict[str, Any]]:
-    """(the short cut, stored activations by part, what to record); nothing of it where it cannot or should not be used."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ShortCut:
+    """The short cut past the frozen blocks, or why there is none.
+
+    Fields:
+        boundary: installed in the model, or None.
+        rows: stored activations by part.
+        flops: of storing them.
+        details: for the record.
+    """
+
+    boundary: Boundary | None = None
+    rows: dict[str, list[torch.Tensor]] = field(default_factory=dict)
+    flops: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def _short_cut(job: Job, built: Built) -> _ShortCut:
+    """Stores what reaches the first trained block and installs the short cut, where that is possible and wanted."""
     approach = job.plan.approach
-    if not isinstance(approach, TopLayers) or approach.cache_limit_mib == 0:
-        return None, {}, {}
+    if not isinstance(approach, TopLayers):
+        return _ShortCut()
+    if approach.cache_limit_mib == 0:
+        return _ShortCut(details={"boundary_cache": "off: cache_limit_mib is 0"})
     if built.open_blocks in (0, len(built.blocks)):
-        return None, {}, {"boundary_cache": "off: no block lies below the boundary, or the head alone trains"}
+        return _ShortCut(details={"boundary_cache": "off: no block lies below the boundary, or the head alone trains"})
     boundary = Boundary(built.model, built.blocks, built.open_blocks)
     job.events.write("stage", stage="features", message="storing activations below the trained blocks")
-    stored: dict[str, list[torch.Tensor]] = {}
-    mib = 0.0
+    try:
+        stored = _store(job, built, boundary, approach.cache_limit_mib)
+        boundary.install()
+        _check(job, built, boundary, stored["train"].rows)
+    except NoShortCutError as reason:
+        boundary.remove()
+        return _ShortCut(details={"boundary_cache": f"off: {reason}"})
+    mib = sum(part.mib for part in stored.values())
+    return _ShortCut(
+        boundary=boundary,
+        rows={name: part.rows for name, part in stored.items()},
+        flops=sum(part.flops for part in stored.values()),
+        details={"boundary_cache": "on", "boundary_cache_mib": round(mib, 1)},
+    )
+
+
+def _store(job: Job, built: Built, boundary: Boundary, limit_mib: float) -> dict[str, Stored]:
+    """The activations of the train and validation rows."""
     built.model.eval()
     total, before = len(job.train_rows) + len(job.validation_rows), 0
+    stored: dict[str, Stored] = {}
     for part in ("train", "validation"):
-        activations = boundary.store(
-            job.task, built.processor, job.inputs(part), max_length=job.plan.data.max_length,
-            limit_mib=approach.cache_limit_mib - mib,
+        stored[part] = boundary.store(
+            job.task, built.processor, job.inputs(part), max_length=job.plan.data.max_length, limit_mib=limit_mib,
             on_progress=lambda done, _, before=before: job.events.progress("features", before + done, total),
         )  # fmt: skip
-        if activations is None:
-            return None, {}, {"boundary_cache": f"off: would take more than {approach.cache_limit_mib} MiB or half of free memory"}
-        stored[part], mib, before = activations.rows, mib + activations.mib, before + len(activations.rows)
-    boundary.install()
-    sample = job.rows("train")[:COUNTED_ROWS]
-    probe = Rows(
+        limit_mib, before = limit_mib - stored[part].mib, before + len(stored[part].rows)
+    return stored
+
+
+def _check(job: Job, built: Built, boundary: Boundary, activations: list[torch.Tensor]) -> None:
+    """Tries the installed short cut on the first training rows; raises NoShortCutError."""
+    sample = job.train_rows[:COUNTED_ROWS]
+    rows = Rows(
         job.task, built.processor, job.data.train.select(sample)["input"], np.zeros(len(sample)),
-        job.plan.data.max_length, stored["train"],
+        job.plan.data.max_length, activations,
     )  # fmt: skip
-    batch = {name: t.to(device()) for name, t in probe.collate([probe[i] for i in range(len(sample))]).items()}
-    batch.pop("labels")
-    if not boundary.agrees({name: t for name, t in batch.items() if name != KEY}, batch[KEY]):
-        boundary.remove()
-        return None, {}, {"boundary_cache": "off: this model answers otherwise when its lower blocks are skipped"}
-    return boundary, stored, {"boundary_cache": "on", "boundary_cache_mib": round(mib, 1)}
+    batch = {name: t.to(device()) for name, t in rows.collate([rows[i] for i in range(len(sample))]).items()}
+    boundary.check({name: t for name, t in batch.items() if name not in (KEY, LABEL)}, batch[KEY])
 
 
 def _count_flops(model: Any, rows: Rows) -> float:
@@ -139,31 +175,16 @@ def _count_flops(model: Any, rows: Rows) -> float:
     size = len(batch["labels"]) * int(rows.lengths[: len(batch["labels"])].max())
     batch = {name: tensor.to(device()) for name, tensor in batch.items()}
     labels = batch.pop("labels")
-    model.train()
+    model.eval()  # a forward pass in train mode would move the statistics of batch norms
     with FlopCounterMode(display=False) as counter:
         loss_per_labelled_row(model(**batch), labels).backward()
     model.zero_grad(set_to_none=True)
     return float(counter.get_total_flops()) / size
 
 
-def _units_computed(trainer: OrderedTrainer, rows: Rows, batch_size: int, seed: int) -> float:
+def _units_computed(trainer: OrderedTrainer) -> float:
     """Padded size of all training steps, from the first epoch's; evaluations (a few per cent) are left out."""
-    order = BatchOrder(rows.lengths, batch_size, fill=False, seed=seed)
-    return order.padded_size(0) / len(order.batches(0)) * trainer.state.global_step
-
-
-def _history(trainer: OrderedTrainer) -> dict[str, Any]:
-    """Validation loss and accuracy over the run, for the record."""
-    log = [entry for entry in trainer.state.log_history if "eval_nll" in entry]
-    best = min(log, key=lambda entry: entry["eval_nll"])
-    return {
-        "steps": trainer.state.global_step,
-        "best_step": best["step"],
-        "best_epoch": round(best["epoch"], 2),
-        "validation_nll": [round(entry["eval_nll"], 6) for entry in log],
-        "validation_accuracy": [round(entry["eval_accuracy"], 6) for entry in log],
-        "processes": trainer.args.world_size,
-    }
+    return trainer.order.padded_size(0) / len(trainer.order.batches(0)) * trainer.state.global_step
 
 
 def _save(built: Built, folder: Path) -> None:

@@ -1,0 +1,128 @@
+"""Which layer of a frozen model to answer from, and the head on it; the choice is remembered beside the cached features.
+
+The leave-one-out probe looks at training data alone. Layers that it cannot tell apart (within one standard error of its
+best accuracy) each get a head, and the lowest validation loss decides. The same features, labels and rows always give the
+same choice, so a second run reads it and fits one head.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hf_transfer_kit.errors import FormatError, OutputError, PlanError, ResourceError
+from hf_transfer_kit.features import LayerFeatures, cache_folder, cache_key
+from hf_transfer_kit.measure import Meter
+from hf_transfer_kit.metrics import log_softmax, negative_log_likelihood
+from hf_transfer_kit.probe import MAX_PROBE_ROWS, LogisticHead, choose_layer, fit_logistic_head
+from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
+
+VERSION = 1  # part of the key: raise it when the same features and labels would give another choice
+SHORTLIST = 3  # layers that the probe cannot tell apart, which get a head each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledFeatures:
+    """Features of the rows that a run uses.
+
+    Fields:
+        key: of `features` in the cache.
+        features: of a whole part of the data.
+        rows: positions in that part.
+        labels: (rows,) class numbers.
+    """
+
+    key: str
+    features: LayerFeatures
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def named(self, layer: str) -> np.ndarray:
+        """(rows, width)."""
+        return self.features.named(layer)[self.rows]
+
+    def digest(self) -> str:
+        """Changes with the features, the rows and the labels."""
+        numbers = [np.ascontiguousarray(values, dtype=np.int64).tobytes() for values in (self.rows, self.labels)]
+        return hashlib.sha256(b"".join([self.key.encode(), *numbers])).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChoice:
+    """The layer chosen, why, and what the choice cost.
+
+    Fields:
+        layer: its name.
+        leave_one_out: accuracy of the probe on every layer.
+        seconds, cpu_seconds, flops: of choosing, without the fit of the head on the chosen layer.
+    """
+
+    layer: str
+    leave_one_out: dict[str, float]
+    seconds: float
+    cpu_seconds: float
+    flops: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadFit:
+    """A head, its loss on validation (nats), and the wall and processor time of its fit."""
+
+    head: LogisticHead
+    loss: float
+    seconds: float
+    cpu_seconds: float
+
+
+def fit_best_head(
+    layers: Sequence[str], train: LabelledFeatures, validation: LabelledFeatures, n_classes: int
+) -> tuple[LayerChoice, HeadFit]:
+    """The choice among `layers` and the head on the chosen one."""
+    digests = {"train": train.digest(), "validation": validation.digest()}
+    key = cache_key(**digests, choice=VERSION, layers=",".join(layers), classes=n_classes)
+    path = cache_folder() / "choices" / f"{key}.json"
+    remembered = _remembered(path)
+    if remembered is not None and remembered.layer in layers:
+        return remembered, _fit_head(remembered.layer, train, validation, n_classes)
+    with Meter() as meter:
+        accuracies, shortlist = _probe(layers, train, n_classes)
+        fits = {layer: _fit_head(layer, train, validation, n_classes) for layer in shortlist}
+        best = min(fits, key=lambda layer: fits[layer].loss)
+    choice = LayerChoice(
+        layer=best,
+        leave_one_out=accuracies,
+        seconds=meter.seconds - fits[best].seconds,
+        cpu_seconds=meter.cpu_seconds - fits[best].cpu_seconds,
+        flops=sum(fit.head.flops for layer, fit in fits.items() if layer != best),
+    )
+    with contextlib.suppress(OutputError, ResourceError):  # a cache that cannot be written costs time, not the run
+        write_json(path, to_mapping(choice))
+    return choice, fits[best]
+
+
+def _remembered(path: Path) -> LayerChoice | None:
+    try:
+        return from_mapping(LayerChoice, read_json(path), path.name)
+    except (FormatError, PlanError):
+        return None
+
+
+def _probe(layers: Sequence[str], train: LabelledFeatures, n_classes: int) -> tuple[dict[str, float], list[str]]:
+    """(leave-one-out accuracy of every layer, at most SHORTLIST layers that are as good as the best, the best first)."""
+    best, results = choose_layer({layer: train.named(layer) for layer in layers}, train.labels, n_classes)
+    top = results[best].accuracy
+    error = (top * (1 - top) / min(len(train.labels), MAX_PROBE_ROWS)) ** 0.5
+    order = sorted(layers, key=lambda layer: (-results[layer].accuracy, results[layer].squared_error))
+    close = [layer for layer in order if results[layer].accuracy >= top - error]
+    return {layer: result.accuracy for layer, result in results.items()}, close[:SHORTLIST]
+
+
+def _fit_head(layer: str, train: LabelledFeatures, validation: LabelledFeatures, n_classes: int) -> HeadFit:
+    with Meter() as meter:
+        features = validation.named(layer)
+        head = fit_logistic_head(train.named(layer), train.labels, features, validation.labels, n_classes)
+        loss = negative_log_likelihood(log_softmax(head.logits(features)), validation.labels)
+    return HeadFit(head=head, loss=loss, seconds=meter.seconds, cpu_seconds=meter.cpu_seconds)
