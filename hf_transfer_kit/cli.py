@@ -60,7 +60,7 @@ def compare(
     drop_rare: DropRare = False,
     max_length: Annotated[int, typer.Option(help="Longest text in tokens; longer ones are cut.")] = 128,
     epochs: Annotated[int, typer.Option(help="Most passes over the training data.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Examples per optimizer step, over all processes.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Examples per optimizer step, over all processes.")] = 16,
     accumulation: Annotated[int, typer.Option(help="Micro-batches per step: less memory, same result.")] = 1,
     top_blocks: Annotated[int, typer.Option(help="Blocks that top_layers trains.")] = 2,
     blocks: Annotated[str | None, typer.Option(help="Names of the model's blocks, bottom to top, where not found.")] = None,
@@ -190,7 +190,7 @@ def main() -> None:
 
 def _carry_out(study: "Study", out: Path, command: str) -> None:
     """Carries out a study with progress, then prints its report and where it lies."""
-    from hf_transfer_kit.report import to_terminal
+    from hf_transfer_kit.reporting.report import to_terminal
     from hf_transfer_kit.study import carry_out
     from hf_transfer_kit.study_progress import StudyProgress
 
@@ -203,9 +203,9 @@ def _carry_out(study: "Study", out: Path, command: str) -> None:
 
 
 def _check(spec: "DataSpec") -> None:
-    from hf_transfer_kit.checks import check_data
-    from hf_transfer_kit.checks_view import checks_to_terminal
-    from hf_transfer_kit.data import load_data
+    from hf_transfer_kit.checking.checks import check_data
+    from hf_transfer_kit.checking.view import checks_to_terminal
+    from hf_transfer_kit.data.labelled import load_data
 
     console = _console()
     with console.status("reading the data"):

@@ -114,7 +114,7 @@ class Training:
     epochs: int = 10
     min_steps: int = 100
     patience: int = 2
-    batch_size: int = 32
+    batch_size: int = 16
     accumulation: int = 1
     weight_decay: float = 0.01
     warmup_share: float = 0.1
@@ -199,7 +199,7 @@ class TopLayers:
     blocks: int = 2
     learning_rate: float | None = None
     head_learning_rate: float = 1e-3
-    decay: float = 0.9
+    decay: float = 0.95
     cache_limit_mib: int = 2048
     name: ClassVar[str] = "top_layers"
 
@@ -224,7 +224,7 @@ class Full:
 
     learning_rate: float | None = None
     head_learning_rate: float = 1e-3
-    decay: float = 0.9
+    decay: float = 0.95
     name: ClassVar[str] = "full"
 
     def __post_init__(self) -> None:

@@ -1,83 +1,100 @@
 """Plan in, run folder out: the one door through which every run goes.
 
     python -m hf_transfer_kit.run plan.yaml --out runs/mine
-    accelerate launch --num_processes 2 -m hf_transfer_kit.run plan.yaml --out runs/mine
+    torchrun --nproc_per_node 2 -m hf_transfer_kit.run plan.yaml --out runs/mine
 
-The folder holds plan.yaml, events.jsonl (progress), log.txt (what the libraries print), record.json (what was measured),
-scores.safetensors (logits of every test and validation item) and model/ (loads again). A folder with a record is finished and
-is left as it is; one without continues from its last checkpoint.
+The folder holds plan.yaml, events.jsonl (progress), log.txt (what the libraries print), record.json (what was
+measured), scores.safetensors (logits of every test and validation item) and model/ (loads again). A folder with a
+record is finished and is left as it is; one without continues from its last checkpoint.
 """
 
+import argparse
+import errno
+import os
 import platform
 import sys
-import time
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from hf_transfer_kit.approaches import FITS, Job, Outcome
-from hf_transfer_kit.data import LabelledData, load_data, subset_rows
-from hf_transfer_kit.errors import OutputError, TransferKitError
+from hf_transfer_kit.approaches.loop import remove_checkpoints
+from hf_transfer_kit.data import load_data, subset_rows
+from hf_transfer_kit.errors import OutputError, ResourceError, TransferKitError
 from hf_transfer_kit.events import EventWriter, seconds_spent
 from hf_transfer_kit.measure import milliseconds_each
 from hf_transfer_kit.metrics import accuracy, apply_temperature, fit_temperature, log_softmax
 from hf_transfer_kit.models import identity
-from hf_transfer_kit.plan import CONTROLS, Features, Scratch, TransferPlan
+from hf_transfer_kit.plan import DETERMINISTIC, Scratch, TransferPlan
 from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, ModelIdentity, RunRecord
 from hf_transfer_kit.tasks import get_task
 
 PLAN_FILE, EVENTS_FILE, LOG_FILE, RECORD_FILE = "plan.yaml", "events.jsonl", "log.txt", "record.json"
-SCORES_FILE, MODEL_FOLDER = "scores.safetensors", "model"
+SCORES_FILE, MODEL_FOLDER, CHECKPOINTS_FOLDER = "scores.safetensors", "model", "checkpoints"
 LIBRARIES = ("hf-transfer-kit", "torch", "transformers", "datasets", "accelerate", "peft", "scikit-learn", "numpy")
+LONGEST_WAIT = timedelta(days=7)  # of one process for another that works alone; the default is half an hour
 
 
 def run(plan: TransferPlan, folder: Path) -> RunRecord:
     """Carries out `plan` in `folder` and returns its record; a finished run is only read.
 
-    Under `accelerate launch` every process calls this; the first one writes. Approaches that train nothing need one process,
-    and the others wait for it.
+    Started by torchrun or `accelerate launch`, every process calls this; the first one writes. Approaches that train
+    nothing need one process, and the others wait for it.
 
     Raises:
-        OutputError: `folder` holds a run of another plan.
+        OutputError: `folder` holds a run of another plan, or cannot be written.
+        ResourceError: memory or disk ran out.
         TransferKitError: the data, the model or the plan cannot be used; the message is also an "error" event.
     """
     from accelerate import PartialState
 
-    state = PartialState(cpu=not _has_gpu())
-    if (folder / PLAN_FILE).exists() and TransferPlan.load(folder / PLAN_FILE) != plan:
-        raise OutputError(f"folder '{folder}' holds a run of another plan; choose another --out, or delete it.")
+    state = PartialState(cpu=not _has_gpu(), timeout=LONGEST_WAIT)
+    check_folder(plan, folder)
     if (folder / RECORD_FILE).exists():
         return RunRecord.load(folder / RECORD_FILE)
     if state.is_main_process:
         plan.save(folder / PLAN_FILE)
     spent_before = seconds_spent(folder / EVENTS_FILE)
-    path = folder / EVENTS_FILE if state.is_main_process else Path("/dev/null")
-    trains = not isinstance(plan.approach, (*CONTROLS, Features))
-    with EventWriter(path) as events:
+    with EventWriter(folder / EVENTS_FILE if state.is_main_process else Path(os.devnull)) as events:
         events.write("start", message=f"{plan.approach.name}, seed {plan.seed}")
         try:
-            record = _run(plan, folder, events, spent_before) if trains or state.is_main_process else None
+            if state.is_main_process or not isinstance(plan.approach, DETERMINISTIC):
+                _run(plan, folder, events, spent_before, is_main=state.is_main_process)
             state.wait_for_everyone()
-        except TransferKitError as error:
-            events.write("error", message=str(error))
-            raise
         except KeyboardInterrupt:
             events.write("error", message="interrupted; start the same command again to continue")
             raise
-        if state.is_main_process and record is not None:
-            record.save(folder / RECORD_FILE)
-            events.write("finish", message=f"test accuracy {_test_accuracy(record):.3f}", accuracy=_test_accuracy(record))
-    return record or RunRecord.load(folder / RECORD_FILE)
+        except Exception as error:
+            problem = _shortage(error) or error
+            events.write("error", message=str(problem) or type(problem).__name__)
+            raise problem from (error if problem is not error else error.__cause__)
+        record = RunRecord.load(folder / RECORD_FILE)
+        reached = accuracy(record.test.labels, record.test.predictions)
+        events.write("finish", message=f"test accuracy {reached:.3f}", accuracy=reached)
+    return record
 
 
-def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: float) -> RunRecord:
-    """Load, fit, score; no file but the model and the scores is written here."""
+def check_folder(plan: TransferPlan, folder: Path) -> None:
+    """Makes sure that `folder` is there and can be written, and holds no run of another plan; raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise OutputError(f"folder '{folder}' cannot be written: {error.strerror}; choose another --out.") from error
+    if (folder / PLAN_FILE).exists() and TransferPlan.load(folder / PLAN_FILE) != plan:
+        raise OutputError(f"folder '{folder}' holds a run of another plan; choose another --out, or delete it.")
+
+
+def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: float, *, is_main: bool) -> None:
+    """Load, fit, score; the main process leaves the record, last of all files."""
     started = datetime.now(UTC)
     events.write("stage", stage="loading", message=f"loading {plan.data.path}")
     data = load_data(plan.data)
@@ -87,26 +104,45 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
         folder=folder, events=events,
     )  # fmt: skip
     outcome = FITS[type(plan.approach)].fit(job)
+    if not is_main:
+        return
     events.write("stage", stage="scoring", message="timing predictions")
-    cost = _cost(job, outcome, spent_before if spent_before and not outcome.cached else 0.0)
     temperature = fit_temperature(outcome.validation_logits, job.labels("validation"))
-    _save_scores(folder, outcome)
-    return RunRecord(
+    record = RunRecord(
         plan=plan,
         task=data.task,
         label_names=data.label_names,
         model=_model_identity(plan),
-        data=DataIdentity(hashes=dict(data.hashes), rows={part: len(job.rows(part)) for part in ("train", "validation", "test")}),
+        data=DataIdentity(
+            hashes=dict(data.hashes), rows={part: len(job.rows(part)) for part in ("train", "validation", "test")}
+        ),
         test=item_scores(outcome.test_logits, job.labels("test"), temperature),
         validation_accuracy=accuracy(job.labels("validation"), outcome.validation_logits.argmax(axis=1)),
         temperature=temperature,
-        cost=cost,
+        cost=_cost(job, outcome, 0.0 if outcome.cached else spent_before),
         details=outcome.details,
         versions={"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
         machine=_machine(),
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    _save_scores(folder, outcome)
+    record.save(folder / RECORD_FILE)
+    remove_checkpoints(folder / CHECKPOINTS_FOLDER)
+
+
+def _shortage(error: Exception) -> ResourceError | None:
+    """The one line for an error that means that memory or disk ran out; None for any other."""
+    import torch
+
+    text = str(error).lower()
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return ResourceError(
+            "memory ran out; use a smaller training.batch_size or raise training.accumulation, or choose a smaller model."
+        )
+    if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in text:
+        return ResourceError("the disk is full; make room and start the same command again, it continues where it was.")
+    return None
 
 
 def item_scores(logits: np.ndarray, labels: np.ndarray, temperature: float) -> ItemScores:
@@ -153,11 +189,8 @@ def _save_scores(folder: Path, outcome: Outcome) -> None:
     from safetensors.numpy import save_file
 
     logits = {"validation_logits": outcome.validation_logits, "test_logits": outcome.test_logits}
-    save_file({name: np.ascontiguousarray(value, dtype=np.float32) for name, value in logits.items()}, folder / SCORES_FILE)
-
-
-def _test_accuracy(record: RunRecord) -> float:
-    return accuracy(record.test.labels, record.test.predictions)
+    arrays = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in logits.items()}
+    save_file(arrays, folder / SCORES_FILE)
 
 
 def _has_gpu() -> bool:
@@ -181,8 +214,8 @@ def _machine() -> dict[str, str]:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        models = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        name = models[0] if models else name
+        lines = (line for line in cpuinfo.read_text().splitlines() if line.startswith("model name"))
+        name = next(lines, name).rpartition(":")[2].strip()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": name,
@@ -192,3 +225,75 @@ def _machine() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "processes": str(PartialState().num_processes),
     }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m hf_transfer_kit.run`; returns its exit code: 0, 2 for an error of the kit, 130 for Ctrl-C.
+
+    Only the main process of several prints; what the libraries print goes to log.txt in the run's folder.
+    """
+    parser = argparse.ArgumentParser(prog="python -m hf_transfer_kit.run", description="Carry out one plan.")
+    parser.add_argument("plan", type=Path, help="a plan file (YAML)")
+    parser.add_argument("--out", type=Path, help="folder of the run; default: runs/NAME_OF_THE_PLAN")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args(arguments)
+    folder = options.out or Path("runs") / options.plan.stem
+    is_main = os.environ.get("RANK", "0") == "0"
+    try:
+        plan = TransferPlan.load(options.plan)
+        check_folder(plan, folder)
+        with _output_to(folder / LOG_FILE) as terminal:
+            _run_shown(plan, folder, terminal if is_main else None)
+    except TransferKitError as error:
+        if is_main and options.debug:
+            traceback.print_exc()
+        elif is_main:
+            sys.stderr.write(f"transfer-kit: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        if is_main:
+            sys.stderr.write("transfer-kit: interrupted; the same command continues where it stopped.\n")
+        return 130
+    if is_main:
+        sys.stdout.write(f"{folder / RECORD_FILE}\n")
+    return 0
+
+
+def _run_shown(plan: TransferPlan, folder: Path, terminal: TextIO | None) -> None:
+    """Carries out `plan` with its progress on `terminal`, if any; an error's traceback goes to the log."""
+    from accelerate import PartialState
+    from rich.console import Console
+
+    from hf_transfer_kit.progress import RunProgress
+
+    try:
+        with RunProgress(folder / EVENTS_FILE, Console(file=terminal)) if terminal is not None else nullcontext():
+            run(plan, folder)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    PartialState().destroy_process_group()
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[TextIO]:
+    """Sends everything written to stdout and stderr, also by C code, to `log`; yields the terminal that stdout was."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with open(log, "a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        with open(saved[0], "w", encoding="utf-8", closefd=False) as terminal:
+            yield terminal
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, target in zip(saved, (1, 2), strict=True):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,31 +1,25 @@
 """A study: one data set, some models, some approaches, some seeds -> many plans, each run once, then one report.
 
     study = Study(data=DataSpec(path="reviews.csv"), models=(ModelSpec(name="org/model"),), approaches=(Features(), Full()))
-    comparison = carry_out(study, Path("out"), Silent())
+    comparison = carry_out(study, Path("out"))
 
-Each run has a process of its own: its memory is measured from a clean start, and what kills it (memory, a driver) does not
-kill the study. Runs that have a record are skipped, so the same call after an interruption does only what is missing.
+Each run has a process of its own (run_process). Runs that have a record are kept, so the same call after an interruption does
+only what is missing, and a study may grow by approaches, models, seeds and sizes.
 """
 
-import multiprocessing
-import shutil
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import filelock
-import psutil
 import yaml
 
 from hf_transfer_kit.arms import short_model_name
 from hf_transfer_kit.compare import compare
 from hf_transfer_kit.comparison import Comparison, Failure
-from hf_transfer_kit.errors import FormatError, OutputError, PlanError, ResourceError
-from hf_transfer_kit.events import Event, read_events
+from hf_transfer_kit.errors import PlanError, ResourceError
+from hf_transfer_kit.events import Event
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import (
     CONTROLS,
@@ -40,13 +34,15 @@ from hf_transfer_kit.plan import (
 )
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.report import write_report
-from hf_transfer_kit.values import check_format, read_json, to_mapping, write_json, write_text_atomically
-from hf_transfer_kit.worker import KIT_ERROR, work
+from hf_transfer_kit.run_process import RunProcesses
+from hf_transfer_kit.study_folder import StudyFolder
+from hf_transfer_kit.values import to_mapping
+
+if TYPE_CHECKING:
+    from hf_transfer_kit.data import LabelledData
 
 FORMAT = "hf_transfer_kit.study"
 VERSION = 1
-STUDY_FILE, CHECKS_FILE = "study.yaml", "checks.json"
-POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +50,19 @@ class Study:
     """What is compared.
 
     Fields:
-        approaches: of every model; the controls are always added.
+        models: pre-trained models; each approach runs on every one.
+        approaches: the controls (majority class, TF-IDF or raw pixels) are always added.
+        training: the loop of the trained approaches.
         seeds: runs of each approach, with seeds 0, 1, ...; what has no randomness runs once.
-        train_sizes: labelled training examples, one comparison point each; None among them, and alone: all of them.
+        train_sizes: labelled training examples, one point of the learning curve each; None: all of them.
+
+    Raises:
+        PlanError: there is nothing to compare, something is given twice, or a number is out of range.
+
+    Example:
+        >>> study = Study(data=DataSpec(path="reviews.csv"), models=(), approaches=(), seeds=2)
+        >>> list(study.plans())
+        ['controls/majority/all/seed-0', 'controls/shallow/all/seed-0']
     """
 
     data: DataSpec
@@ -69,20 +75,32 @@ class Study:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise PlanError(f"seeds={self.seeds} must be >= 1; use 3 to see the spread.")
+        if not self.train_sizes:
+            raise PlanError("no train size is given; use all for all examples.")
+        for size in self.train_sizes:
+            if size is not None and size < 1:
+                raise PlanError(f"train size {size} must be >= 1; use all for all examples.")
         if not self.models and any(not isinstance(approach, CONTROLS) for approach in self.approaches):
             raise PlanError("no model is given; add --model NAME_OR_FOLDER.")
-        for what, values in (("model", self.models), ("approach", self.approaches), ("train size", self.train_sizes)):
-            if len(set(values)) < len(values):
-                raise PlanError(f"a {what} is given twice; name each one once.")
+        names = [approach.name for approach in self.approaches]
+        self._check_once("model", [model.name for model in self.models])
+        self._check_once("approach", names)
+        self._check_once("train size", ["all" if size is None else str(size) for size in self.train_sizes])
+
+    @staticmethod
+    def _check_once(what: str, names: Sequence[str]) -> None:
+        for name in names:
+            if names.count(name) > 1:
+                raise PlanError(f"{what} '{name}' is given twice; name it once.")
 
     def plans(self) -> dict[str, TransferPlan]:
-        """Every run by its folder name below the study's, cheap approaches first."""
+        """Every run by its folder name below the study's: controls first, then approach by approach, size by size."""
         plans = {}
         for size in self.train_sizes:
             data = replace(self.data, train_size=size)
             for approach, model, folder in self._arms():
-                repeats = isinstance(approach, DETERMINISTIC) and size is None
-                for seed in range(1 if repeats else self.seeds):
+                once = isinstance(approach, DETERMINISTIC) and size is None
+                for seed in range(1 if once else self.seeds):
                     name = f"{folder}/{'all' if size is None else size}/seed-{seed}"
                     plans[name] = TransferPlan(
                         data=data, model=model, approach=approach, training=self.training, seed=seed
@@ -111,7 +129,7 @@ def _folders(models: Sequence[ModelSpec]) -> dict[ModelSpec, str]:
     """A folder name for each model: the last part of its name, numbered where two are the same."""
     names: dict[ModelSpec, str] = {}
     for model in models:
-        name = short_model_name(model.name) or "model"
+        name = short_model_name(str(Path(model.name).expanduser().absolute())) or "model"
         while name in names.values() or name == "controls":
             name += "-2"
         names[model] = name
@@ -121,8 +139,14 @@ def _folders(models: Sequence[ModelSpec]) -> dict[ModelSpec, str]:
 class Watcher(Protocol):
     """Who is told how a study goes."""
 
+    def preparing(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Before the first run: `what` goes on ("reading the data"); `total` 0: nobody knows how long."""
+
     def data_loaded(self, notes: Sequence[str], checks: CheckReport) -> None:
         """The data is read and checked."""
+
+    def runs_planned(self, missing: Sequence[str], kept: int) -> None:
+        """The runs to come, by name and in order; `kept` others have a record from before."""
 
     def run_started(self, name: str, number: int, total: int) -> None:
         """Run `number` (from 1) of `total` begins."""
@@ -130,216 +154,93 @@ class Watcher(Protocol):
     def run_event(self, event: Event) -> None:
         """The current run says something."""
 
-    def run_ended(self, name: str, message: str, seconds: float, skipped: bool) -> None:
-        """The current run has a record, or failed with `message`; `skipped`: it had one before."""
+    def run_ended(self, name: str, message: str, seconds: float) -> None:
+        """The current run has a record, or failed with `message`."""
 
 
-def carry_out(study: Study, out: Path, watcher: Watcher, command: str = "") -> Comparison:
+class Silent:
+    """A Watcher that looks away."""
+
+    def preparing(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Says nothing."""
+
+    def data_loaded(self, notes: Sequence[str], checks: CheckReport) -> None:
+        """Says nothing."""
+
+    def runs_planned(self, missing: Sequence[str], kept: int) -> None:
+        """Says nothing."""
+
+    def run_started(self, name: str, number: int, total: int) -> None:
+        """Says nothing."""
+
+    def run_event(self, event: Event) -> None:
+        """Says nothing."""
+
+    def run_ended(self, name: str, message: str, seconds: float) -> None:
+        """Says nothing."""
+
+
+def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, command: str = "") -> Comparison:
     """Runs what is missing of `study` in `out`, and writes report.md, report.html and comparison.json there.
 
+    A run that fails does not end the study: it is among the comparison's `failures`, and the next call tries it again.
+
     Args:
+        watcher: who is told how it goes; None: nobody.
         command: the line that repeats the study, for the report.
 
     Raises:
-        OutputError: `out` holds another study, or another process is at work in it.
-        TransferKitError: the data or a model cannot be used, or no run succeeded.
+        OutputError: `out` holds another study or cannot be written, or another process is at work in it.
+        ResourceError: not enough disk or memory, before the first run or in the middle.
+        TransferKitError: the data or a model cannot be used, or no run succeeded. What was finished is kept.
     """
-    context = _process_context()
-    with _claimed(out, study):
-        from hf_transfer_kit.data import load_data, subset_rows
+    from hf_transfer_kit import preflight
 
-        data = load_data(study.data)
-        for size in study.train_sizes:
-            subset_rows(data, size, seed=0)  # an impossible size is an error now, not in the middle
-        _check_models(study, data.task)
-        checks = _checks(data, out)
-        watcher.data_loaded(data.notes, checks)
+    watcher = watcher or Silent()
+    with StudyFolder(Path(out)) as folder:
+        watcher.preparing("reading the data")
+        folder.check_same(study)
+        preflight.check_found(study.models)
+        data = _load(study)
+        preflight.check_models(study, data.task)
         plans = study.plans()
-        _check_room(study, out)
-        failures = [
-            failure
-            for number, (name, plan) in enumerate(plans.items(), start=1)
-            if (failure := _carry_out_run(context, name, plan, out, watcher, number, len(plans))) is not None
-        ]
-        paths = [out / "runs" / name / "record.json" for name in plans]
-        records = [RunRecord.load(path) for path in paths if path.exists()]
+        kept = folder.kept_runs(plans, data.hashes)
+        missing = {name: plan for name, plan in plans.items() if name not in kept}
+        preflight.check_room(missing.values(), folder.path)
+        folder.claim(study)
+        checks = folder.checks(data, watcher.preparing)
+        watcher.data_loaded(data.notes, checks)
+        watcher.runs_planned(list(missing), len(kept))
+        failures = _run_all(missing, folder, watcher)
+        records = [RunRecord.load(folder.record_file(name)) for name in plans if folder.record_file(name).exists()]
         if not records:
             raise ResourceError(f"no run succeeded; the first one says: {failures[0].message}")
         comparison = compare(records, checks, failures=failures, command=command)
-        write_report(comparison, out)
+        write_report(comparison, folder.path)
         return comparison
 
 
-def _process_context() -> BaseContext:
-    """Processes that start with the libraries imported, where the system can do that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods() or multiprocessing.get_start_method() == "spawn":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hf_transfer_kit.run"])
-    return context
+def _load(study: Study) -> "LabelledData":
+    """The data, which every size must fit; an impossible size is an error now, not in the middle."""
+    from hf_transfer_kit.data import load_data, subset_rows
+
+    data = load_data(study.data)
+    for size in study.train_sizes:
+        subset_rows(data, size, seed=0)
+    return data
 
 
-def _carry_out_run(
-    context: Any, name: str, plan: TransferPlan, out: Path, watcher: Watcher, number: int, total: int
-) -> Failure | None:
-    """Carries out one run in a process of its own; what went wrong, or None."""
-    folder = out / "runs" / name
-    watcher.run_started(name, number, total)
-    skipped = (folder / "record.json").exists()
-    started = time.monotonic()
-    message = "" if skipped else _in_process(context, plan, folder, watcher)
-    failed = not (folder / "record.json").exists()
-    watcher.run_ended(name, message if failed else "", time.monotonic() - started, skipped)
-    return Failure(run=name, message=message) if failed else None
-
-
-def _in_process(context: Any, plan: TransferPlan, folder: Path, watcher: Watcher) -> str:
-    """Runs `plan` to its end, passing its events on; why it failed, or ""."""
-    folder.mkdir(parents=True, exist_ok=True)
-    seen = sum(1 for _ in read_events(folder / "events.jsonl"))
-    process = context.Process(target=work, args=(plan.to_yaml(), str(folder)), daemon=True)
-    process.start()
-    last_error = ""
-    try:
-        while True:
-            alive = process.is_alive()
-            for event in _skip(folder / "events.jsonl", seen):
-                seen += 1
-                last_error = event.message if event.kind == "error" else last_error
-                watcher.run_event(event)
-            if not alive:
-                break
-            process.join(POLL_SECONDS)
-    except BaseException:
-        process.terminate()
-        process.join(10)
-        process.kill()
-        raise
-    if process.exitcode == 0:
-        return ""
-    if process.exitcode == KIT_ERROR:
-        return last_error or _last_line(folder / "log.txt")
-    if process.exitcode < 0:
-        return (
-            f"killed by signal {-process.exitcode}, most likely for lack of memory; use a smaller --batch-size with "
-            "--accumulation, or a smaller model."
-        )
-    return f"stopped with an error: {_last_line(folder / 'log.txt')} (see {folder / 'log.txt'})"
-
-
-def _skip(path: Path, seen: int) -> list[Event]:
-    return list(read_events(path))[seen:]
-
-
-def _last_line(path: Path) -> str:
-    """The last line of a log that says something."""
-    if not path.exists():
-        return "it left no log"
-    with open(path, encoding="utf-8", errors="replace") as file:
-        lines = deque((line.strip() for line in file if line.strip()), maxlen=1)
-    return lines[0][:300] if lines else "it left an empty log"
-
-
-class _claimed:
-    """Makes `out` this study's folder, and this process the only one at work in it."""
-
-    def __init__(self, out: Path, study: Study):
-        self._out, self._study = out, study
-        self._lock = filelock.FileLock(out / ".lock", timeout=0)
-
-    def __enter__(self) -> None:
-        try:
-            if self._out.exists() and not (self._out / STUDY_FILE).exists() and any(self._visible()):
-                raise OutputError(f"folder '{self._out}' is not empty and holds no comparison; choose a new --out.")
-            self._out.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except filelock.Timeout as error:
-            raise OutputError(f"another comparison is at work in '{self._out}'; wait for it, or choose another --out.") from error
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise OutputError(f"folder '{self._out}' cannot be written: {error.strerror}; choose another --out.") from error
-        try:
-            self._check_same()
-        except BaseException:
-            self._lock.release()
-            raise
-        write_text_atomically(self._out / STUDY_FILE, self._study.to_yaml())
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
-
-    def _visible(self) -> list[Path]:
-        return [path for path in self._out.iterdir() if not path.name.startswith(".")]
-
-    def _check_same(self) -> None:
-        """The folder may hold an earlier part of this study: same data and training; approaches, seeds and sizes may grow."""
-        path = self._out / STUDY_FILE
-        if not path.exists():
-            return
-        try:
-            earlier = check_format(yaml.safe_load(path.read_text(encoding="utf-8")), name=FORMAT, version=VERSION, where=str(path))
-        except yaml.YAMLError as error:
-            raise FormatError(f"{path} is not valid YAML; choose another --out.") from error
-        now = to_mapping(self._study)
-        for part in ("data", "training"):
-            for name, value in now[part].items():
-                if earlier.get(part, {}).get(name) != value:
-                    raise OutputError(
-                        f"folder '{self._out}' holds another comparison: its {part}.{name} is "
-                        f"{earlier.get(part, {}).get(name)!r}, now {value!r}; choose another --out."
-                    )
-
-
-def _checks(data: Any, out: Path) -> CheckReport:
-    """The checks of `data`, kept in the folder: they take a while for images."""
-    from hf_transfer_kit.checks import check_data
-
-    path, hashes = out / CHECKS_FILE, dict(data.hashes)
-    if path.exists():
-        kept = read_json(path)
-        if kept.get("hashes") == hashes:
-            return CheckReport.from_mapping(kept["report"], where=str(path))
-    report = check_data(data)
-    write_json(path, {"hashes": hashes, "report": report.to_mapping()})
-    return report
-
-
-def _check_models(study: Study, task_name: str) -> None:
-    """Every model exists, has its tokenizer or image processor, and is of the right kind: said before hours of work."""
-    from hf_transfer_kit.models import load_config
-    from hf_transfer_kit.tasks import get_task
-
-    for model in study.models:
-        load_config(model)
-        get_task(task_name).check_model(model)
-
-
-def _check_room(study: Study, out: Path) -> None:
-    """Disk for the models and checkpoints, memory for one training run, as far as the weights' size tells."""
-    from hf_transfer_kit.models import weights_bytes
-
-    largest = max((weights_bytes(model) for model in study.models), default=0)
-    trained = [a for a in study.approaches if not isinstance(a, DETERMINISTIC)]
-    if not trained or not largest:
-        return
-    runs = len(trained) * study.seeds * len(study.train_sizes)
-    needed = sum(weights_bytes(model) for model in study.models) * runs + 5 * largest  # 5: one checkpoint with its optimizer
-    free = shutil.disk_usage(out).free
-    if needed > free:
-        raise ResourceError(
-            f"the {runs} trained runs of each model need about {needed >> 20} MiB of disk, '{out}' has {free >> 20} MiB free; "
-            "make room, or choose fewer seeds or an --out on another disk."
-        )
-    memory = psutil.virtual_memory().available
-    if 4 * largest > memory and not _has_gpu():
-        raise ResourceError(
-            f"training the largest model needs at least {4 * largest >> 20} MiB of memory (weights, gradients, optimizer), "
-            f"{memory >> 20} MiB are free; choose a smaller model, or --approaches features,lora."
-        )
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
+def _run_all(plans: Mapping[str, TransferPlan], folder: StudyFolder, watcher: Watcher) -> list[Failure]:
+    """Carries out `plans` one after the other; what failed."""
+    failures: list[Failure] = []
+    processes: Any = RunProcesses()
+    for number, (name, plan) in enumerate(plans.items(), start=1):
+        watcher.run_started(name, number, len(plans))
+        started = time.monotonic()
+        message = processes.run(plan, folder.run_folder(name), watcher.run_event)
+        if folder.record_file(name).exists():
+            message = ""  # what breaks after the record is written costs nothing
+        watcher.run_ended(name, message, time.monotonic() - started)
+        if message:
+            failures.append(Failure(run=name, message=message))
+    return failures

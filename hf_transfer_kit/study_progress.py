@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-from hf_transfer_kit import quantities
-from hf_transfer_kit.checks_view import checks_to_terminal
+from hf_transfer_kit.reporting import quantities
+from hf_transfer_kit.checking.view import checks_to_terminal
 from hf_transfer_kit.events import Event
 from hf_transfer_kit.findings import CheckReport
 

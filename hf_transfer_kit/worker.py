@@ -3,6 +3,8 @@
 Imports nothing heavy at the top: a study imports this before it knows that there is work to do.
 """
 
+import contextlib
+import errno
 import os
 import sys
 import threading
@@ -11,10 +13,14 @@ import traceback
 from pathlib import Path
 
 KIT_ERROR = 2  # exit code for an error that has said all there is to say
+DISK_FULL = 28  # exit code where nothing more can be written
 
 
 def work(plan_yaml: str, folder: str) -> None:
-    """Carries out a plan in `folder`; exits with KIT_ERROR where the plan, data or model cannot be used."""
+    """Carries out a plan in `folder`.
+
+    Exits with KIT_ERROR where the plan, data or model cannot be used, with DISK_FULL where there is no room left.
+    """
     _end_with_parent()
     with open(Path(folder) / "log.txt", "a", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
@@ -25,11 +31,30 @@ def work(plan_yaml: str, folder: str) -> None:
 
     try:
         run(TransferPlan.from_yaml(plan_yaml), Path(folder))
-    except TransferKitError:
-        traceback.print_exc()
-        sys.exit(KIT_ERROR)
     except KeyboardInterrupt:
-        sys.exit(130)
+        os._exit(130)
+    except Exception as error:
+        _log(error)
+        if _is_full(error):
+            os._exit(DISK_FULL)
+        if isinstance(error, TransferKitError):
+            sys.exit(KIT_ERROR)
+        raise
+
+
+def _log(error: Exception) -> None:
+    """The traceback in log.txt, if that can still be written."""
+    with contextlib.suppress(OSError):
+        traceback.print_exception(error)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether an error comes from a full disk, however it was wrapped; safetensors says it in words only."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _end_with_parent() -> None:

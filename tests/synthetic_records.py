@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hf_transfer_kit.comparison import CONTROLS
+from hf_transfer_kit.comparison.result import CONTROLS
 from hf_transfer_kit.plan import Approach, DataSpec, Features, ModelSpec, TransferPlan
 from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, ModelIdentity, RunRecord
 

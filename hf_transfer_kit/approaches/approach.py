@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_transfer_kit.data import LabelledData
+from hf_transfer_kit.data.labelled import LabelledData
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import TransferPlan
 from hf_transfer_kit.records import RunRecord

@@ -8,7 +8,7 @@ import torch
 import transformers as hf
 
 from hf_transfer_kit.approaches import Job
-from hf_transfer_kit.data import LabelledData, load_data, subset_rows
+from hf_transfer_kit.data.labelled import LabelledData, load_data, subset_rows
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import Approach, DataSpec, ModelSpec, Training, TransferPlan
 from hf_transfer_kit.tasks import get_task

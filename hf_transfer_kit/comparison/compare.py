@@ -1,0 +1,272 @@
+"""RunRecords -> Comparison: which transfer strategy to use on one data set, with uncertainty and cost.
+
+Intervals come from one paired bootstrap over test items and seeds: differences of arms are taken within each
+resample. p-values are exact McNemar tests against the most accurate arm, one per seed, combined over S seeds as
+min(1, 2 median) (Meinshausen, Meier & Bühlmann 2009, "p-Values for High-Dimensional Regression", arXiv:0811.2177) and
+Holm-corrected over arms. Imports no torch.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hf_transfer_kit import metrics
+from hf_transfer_kit.comparison.arms import Arm, group
+from hf_transfer_kit.comparison.cautions import cautions
+from hf_transfer_kit.comparison.result import (
+    CONTROLS,
+    PRETRAINED,
+    ArmResult,
+    Comparison,
+    CurvePoint,
+    DataSummary,
+    Estimate,
+    Failure,
+    LearningCurve,
+    Measurement,
+    Scores,
+)
+from hf_transfer_kit.errors import FormatError
+from hf_transfer_kit.findings import CheckReport
+from hf_transfer_kit.records import ModelIdentity, RunRecord
+from hf_transfer_kit.comparison.verdict import decide, negative_transfer
+
+RESAMPLES = 2000
+LEVEL = 0.95
+CALIBRATION_BINS = 15
+
+Rows = npt.NDArray[np.int64]
+Samples = npt.NDArray[np.float64]
+
+
+def compare(
+    records: Sequence[RunRecord],
+    checks: CheckReport | None = None,
+    *,
+    failures: Sequence[Failure] = (),
+    command: str = "",
+) -> Comparison:
+    """The comparison of `records`, which all answer the same test items; their order does not matter.
+
+    Args:
+        checks: what the checks of the same data found; its leaked test rows give the scores without them.
+        failures: runs that did not finish, to be shown.
+        command: the line that repeats the comparison, to be shown.
+
+    Raises:
+        FormatError: there is no record, two are of the same run, or they or the checks are not of one data set.
+
+    Example:
+        >>> records = [RunRecord.load(path) for path in Path("out/runs").glob("*/record.json")]  # doctest: +SKIP
+        >>> compare(records).verdict  # doctest: +SKIP
+        'features is as good as full within the error (0.6 points behind, 95% interval -0.4 to 1.6) and costs ...'
+    """
+    arms = group(records)
+    largest = max(arm.train_size for arm in arms)
+    main = [i for i, arm in enumerate(arms) if arm.train_size == largest]
+    main_arms = [arms[i] for i in main]
+    items = len(records[0].test.labels)
+    everything, kept = np.arange(items), _without_leaked(items, checks)
+    samples = _bootstrap(arms, everything)
+
+    results = _results(main_arms, samples[main], everything)
+    verdict_without_leaked = None
+    if 0 < len(kept) < items:
+        clean = _results(main_arms, _bootstrap(main_arms, kept), kept)
+        scores = {result.name: result.scores for result in clean}
+        results = [dataclasses.replace(result, scores_without_leaked=scores[result.name]) for result in results]
+        verdict_without_leaked = decide(clean, len(kept)).sentence
+    verdict = decide(results, items)
+    return Comparison(
+        verdict=verdict.sentence,
+        next_step=verdict.next_step,
+        verdict_without_leaked=verdict_without_leaked,
+        recommended=verdict.recommended,
+        tied=verdict.tied,
+        more_test_items=verdict.more_test_items,
+        warnings=(*negative_transfer(results), *cautions(arms, results, items, checks)),
+        arms=tuple(results),
+        curves=_curves(arms, samples),
+        data=_data_summary(main_arms[0].records[0]),
+        measurement=_measurement(records, command),
+        models=_models(arms),
+        checks=checks,
+        failures=tuple(failures),
+    )
+
+
+def _without_leaked(items: int, checks: CheckReport | None) -> Rows:
+    """Positions of the test rows that are no copies of training or validation rows."""
+    leaked = checks.leaked_test_rows if checks else ()
+    outside = [row for row in leaked if not 0 <= row < items]
+    if outside:
+        raise FormatError(
+            f"the checks name test row {outside[0]}, but the records have {items} test items; "
+            "run the checks on the same data."
+        )
+    return np.setdiff1d(np.arange(items), np.array(leaked, dtype=np.int64))
+
+
+def _bootstrap(arms: Sequence[Arm], rows: Rows) -> Samples:
+    """Accuracies on resamples of test items and seeds, (arms, resamples)."""
+    return metrics.bootstrap_accuracies([arm.correct[:, rows] for arm in arms], n_resamples=RESAMPLES, seed=0)
+
+
+def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResult]:
+    """What is known of each arm on the test items `rows`, the most accurate first."""
+    means = np.array([arm.correct[:, rows].mean() for arm in arms])
+    best = int(np.argmax(means))
+    controls = [i for i, arm in enumerate(arms) if arm.approach.name in CONTROLS]
+    control = max(controls, key=lambda i: means[i], default=None)
+    scratch = {arm.model: i for i, arm in enumerate(arms) if arm.approach.name == "scratch"}
+    p_values = _p_values(arms, best, rows)
+
+    def difference(first: int, second: int | None) -> Estimate | None:
+        if second is None or first == second:
+            return None
+        return _estimate(float(means[first] - means[second]), samples[first] - samples[second])
+
+    results = []
+    for i, arm in enumerate(arms):
+        pretrained = arm.approach.name in PRETRAINED
+        results.append(
+            ArmResult(
+                name=arm.name,
+                approach=arm.approach.name,
+                model=arm.model.name if arm.model else None,
+                train_size=arm.train_size,
+                labels_used=arm.records[0].data.labels_used,
+                seeds=arm.seeds,
+                accuracies=tuple(arm.correct[:, rows].mean(axis=1).tolist()),
+                scores=_scores(arm, samples[i], rows),
+                behind_best=difference(best, i),
+                p_value=p_values.get(i),
+                gain_over_control=difference(i, control) if arm.approach.name not in CONTROLS else None,
+                gain_over_scratch=difference(i, scratch.get(arm.model)) if pretrained else None,
+                cost=arm.mean_cost(),
+            )
+        )
+    return sorted(results, key=lambda result: -result.accuracy)  # stable: level arms stay in their order
+
+
+def _scores(arm: Arm, samples: Samples, rows: Rows) -> Scores:
+    """Means over the seeds of an arm, on the test items `rows`."""
+    n_classes = len(arm.records[0].label_names)
+    f1: list[float] = []
+    before: list[float] = []
+    after: list[float] = []
+    for record, correct in zip(arm.records, arm.correct[:, rows], strict=True):
+        test = record.test
+        f1.append(metrics.macro_f1(np.array(test.labels)[rows], np.array(test.predictions)[rows], n_classes))
+        for errors, confidence in ((before, test.confidence), (after, test.calibrated_confidence)):
+            errors.append(metrics.expected_calibration_error(np.array(confidence)[rows], correct, CALIBRATION_BINS))
+    return Scores(
+        accuracy=_accuracy(arm.correct[:, rows], samples),
+        macro_f1=float(np.mean(f1)),
+        calibration_error=float(np.mean(before)),
+        calibrated_error=float(np.mean(after)),
+    )
+
+
+def _accuracy(correct: npt.NDArray[np.bool_], samples: Samples) -> Estimate:
+    """Accuracy of an arm with right answers (seeds, items).
+
+    Where every answer is right, or none, all resamples agree and say nothing; the exact binomial bound (Clopper &
+    Pearson 1934) is used instead: 20 of 20 right answers are compatible with an accuracy of 0.83.
+    """
+    estimate = _estimate(float(correct.mean()), samples)
+    edge = ((1 - LEVEL) / 2) ** (1 / correct.shape[1])
+    if correct.all():
+        return dataclasses.replace(estimate, low=edge)
+    return dataclasses.replace(estimate, high=1 - edge) if not correct.any() else estimate
+
+
+def _estimate(value: float, samples: Samples) -> Estimate:
+    low, high = metrics.interval(samples, level=LEVEL)
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _p_values(arms: Sequence[Arm], best: int, rows: Rows) -> dict[int, float]:
+    """Holm-corrected p-value of each arm's difference to the best one, by position."""
+    others = [i for i in range(len(arms)) if i != best]
+    raw = [_combined_p_value(arms[i], arms[best], rows) for i in others]
+    return dict(zip(others, map(float, metrics.holm(raw)), strict=True)) if others else {}
+
+
+def _combined_p_value(arm: Arm, best: Arm, rows: Rows) -> float:
+    """One McNemar test per seed that both have (per pair of seeds where they share none), as min(1, 2 median)."""
+    pairs = [(a, b) for a, x in enumerate(arm.seeds) for b, y in enumerate(best.seeds) if x == y]
+    pairs = pairs or [(a, b) for a in range(len(arm.seeds)) for b in range(len(best.seeds))]
+    ours, theirs = arm.correct[:, rows], best.correct[:, rows]
+    p_values = [metrics.mcnemar_exact(ours[a], theirs[b]) for a, b in pairs]
+    return float(p_values[0]) if len(p_values) == 1 else min(1.0, 2 * float(np.median(p_values)))
+
+
+def _curves(arms: Sequence[Arm], samples: Samples) -> tuple[LearningCurve, ...]:
+    """Accuracy over training sizes, in the order of `arms`; empty where there is only one size."""
+    if len({arm.train_size for arm in arms}) == 1:
+        return ()
+    points: dict[tuple[str, str], list[CurvePoint]] = defaultdict(list)
+    for arm, resampled in zip(arms, samples, strict=True):
+        points[arm.name, arm.approach.name].append(
+            CurvePoint(
+                train_size=arm.train_size,
+                labels_used=arm.records[0].data.labels_used,
+                accuracy=_accuracy(arm.correct, resampled),
+            )
+        )
+    return tuple(
+        LearningCurve(name=name, approach=approach, points=tuple(curve)) for (name, approach), curve in points.items()
+    )
+
+
+def _data_summary(record: RunRecord) -> DataSummary:
+    data = record.plan.data
+    return DataSummary(
+        path=data.path,
+        config=data.config,
+        revision=data.revision,
+        task=record.task,
+        label_names=record.label_names,
+        rows=record.data.rows,
+        hashes=record.data.hashes,
+    )
+
+
+def _measurement(records: Sequence[RunRecord], command: str) -> Measurement:
+    plan = records[0].plan
+    return Measurement(
+        validation_share=plan.data.validation_share,
+        test_share=plan.data.test_share,
+        split_seed=plan.data.split_seed,
+        training=plan.training,
+        resamples=RESAMPLES,
+        level=LEVEL,
+        calibration_bins=CALIBRATION_BINS,
+        versions=_joined(record.versions for record in records),
+        machine=_joined(record.machine for record in records),
+        command=command,
+    )
+
+
+def _joined(mappings: Iterable[dict[str, str]]) -> dict[str, str]:
+    """One mapping with the different values of each name joined."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for mapping in mappings:
+        for name, value in mapping.items():
+            values[name].add(value)
+    return {name: " / ".join(sorted(values[name])) for name in sorted(values)}
+
+
+def _models(arms: Sequence[Arm]) -> tuple[ModelIdentity, ...]:
+    """The pre-trained weights the arms started from; a random start is none."""
+    found = {
+        record.model
+        for arm in arms
+        for record in arm.records
+        if record.model is not None and arm.approach.name in PRETRAINED
+    }
+    return tuple(sorted(found, key=lambda model: (model.name, model.revision or "", model.weights_digest or "")))

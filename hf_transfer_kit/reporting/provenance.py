@@ -1,0 +1,97 @@
+"""How a comparison was measured, in words: what a reader needs to trust or repeat it. Imports no torch."""
+
+from hf_transfer_kit.comparison.result import Comparison, Measurement
+from hf_transfer_kit.reporting.quantities import whole
+
+MOST_LABELS = 12  # label names that are listed
+P_VALUES = (
+    "exact McNemar test against the most accurate arm, one per seed, combined as twice their median (Meinshausen, "
+    "Meier and Bühlmann 2009), Holm-corrected over the arms."
+)
+CHOICES = "layers, epochs and temperatures were chosen on training and validation rows; test rows were read once."
+DIGEST = 12  # hexadecimal digits of a hash that are shown
+
+
+def how_measured(comparison: Comparison) -> list[tuple[str, str]]:
+    """Pairs of what and how, in reading order.
+
+    Example:
+        >>> [term for term, text in how_measured(comparison)]  # doctest: +SKIP
+        ['Data', 'Labels', 'Split', 'Seeds', 'Training', 'Intervals', 'p-values', ...]
+    """
+    measured = comparison.measurement
+    pairs = [
+        ("Data", _data(comparison)),
+        ("Labels", _labels(comparison.data.label_names)),
+        ("Split", _split(comparison)),
+        ("Seeds", _seeds(comparison)),
+        ("Training", _training(comparison)),
+        ("Intervals", _intervals(measured)),
+        ("p-values", P_VALUES),
+        ("Calibration", _calibration(measured)),
+        ("Choices", CHOICES),
+        *(("Model", _model(model.name, model.revision, model.weights_digest)) for model in comparison.models),
+        ("Hashes", ", ".join(f"{part} {digest[:DIGEST]}" for part, digest in comparison.data.hashes.items())),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in measured.versions.items())),
+        ("Machine", ", ".join(f"{name}: {value}" for name, value in measured.machine.items())),
+    ]
+    return [(term, text) for term, text in pairs if text]
+
+
+def _intervals(measured: Measurement) -> str:
+    return (
+        f"{measured.level:.0%} intervals from {whole(measured.resamples)} paired bootstrap resamples of test items "
+        "and seeds; exact binomial bounds where every answer is right or every one wrong. With few seeds they are "
+        "a little narrow."
+    )
+
+
+def _calibration(measured: Measurement) -> str:
+    return (
+        f"expected calibration error in {measured.calibration_bins} bins; one temperature per run, fitted on "
+        "validation (Guo et al. 2017)."
+    )
+
+
+def _data(comparison: Comparison) -> str:
+    data = comparison.data
+    details = [
+        f"configuration {data.config}" if data.config else "",
+        f"revision {data.revision}" if data.revision else "",
+    ]
+    return ", ".join([data.path, *filter(None, details), data.task.replace("-", " ")])
+
+
+def _labels(names: tuple[str, ...]) -> str:
+    more = f" and {whole(len(names) - MOST_LABELS)} more" if len(names) > MOST_LABELS else ""
+    return f"{whole(len(names))}: {', '.join(names[:MOST_LABELS])}{more}"
+
+
+def _split(comparison: Comparison) -> str:
+    rows, measured = comparison.data.rows, comparison.measurement
+    counts = ", ".join(f"{whole(rows[part])} {part}" for part in ("train", "validation", "test") if part in rows)
+    return (
+        f"{counts} rows. Where the data has no such part of its own, {measured.validation_share:.0%} validation and "
+        f"{measured.test_share:.0%} test were split off, stratified, with seed {measured.split_seed}."
+    )
+
+
+def _seeds(comparison: Comparison) -> str:
+    seeds = sorted({seed for arm in comparison.arms for seed in arm.seeds})
+    return (
+        f"{', '.join(map(str, seeds))}: each sets the start of the weights, the order and the subset of the examples."
+    )
+
+
+def _training(comparison: Comparison) -> str:
+    training = comparison.measurement.training
+    return (
+        f"at most {training.epochs} epochs of batches of {training.batch_size}, stopped after {training.patience} "
+        f"evaluations on validation without improvement; AdamW, weight decay {training.weight_decay:g}, rates rise "
+        f"over the first {training.warmup_share:.0%} of the steps; precision {training.precision}."
+    )
+
+
+def _model(name: str, revision: str | None, digest: str | None) -> str:
+    details = [f"revision {revision[:DIGEST]}" if revision else "", f"weights {digest[:DIGEST]}" if digest else ""]
+    return ", ".join([name, *filter(None, details)])

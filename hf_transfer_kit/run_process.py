@@ -1,0 +1,121 @@
+"""One run in a process of its own: its memory is measured from a clean start, and what kills it (memory, a driver) does not
+kill the study."""
+
+import errno
+import multiprocessing
+import shutil
+from collections import deque
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+from hf_transfer_kit.errors import OutputError, ResourceError
+from hf_transfer_kit.events import Event, parse_event
+from hf_transfer_kit.plan import TransferPlan
+from hf_transfer_kit.worker import DISK_FULL, KIT_ERROR, work
+
+POLL_SECONDS = 0.2
+LEAST_FREE_BYTES = 1 << 20  # a disk with less is full
+
+
+class RunProcesses:
+    """Starts runs, one at a time; where the system can, with the libraries imported once for all."""
+
+    def __init__(self) -> None:
+        self._context: Any = _context()
+
+    def run(self, plan: TransferPlan, folder: Path, on_event: Callable[[Event], None]) -> str:
+        """Runs `plan` in `folder` to its end, passing its events on; why it failed, or "".
+
+        Raises:
+            ResourceError: the disk is full; the runs to come would fail too.
+            OutputError: the folder cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise ResourceError(_disk_full(folder)) from error
+            raise OutputError(f"'{folder}' cannot be made ({error.strerror}); choose another --out.") from error
+        events = _Follower(folder / "events.jsonl")
+        process = self._context.Process(target=work, args=(plan.to_yaml(), str(folder)), daemon=True)
+        process.start()
+        last_error = ""
+        try:
+            while True:
+                alive = process.is_alive()  # asked before reading: what a dead process wrote is read once more
+                for event in events.new():
+                    last_error = event.message if event.kind == "error" else last_error
+                    on_event(event)
+                if not alive:
+                    break
+                process.join(POLL_SECONDS)
+        except BaseException:
+            _end(process)
+            raise
+        return _why(process.exitcode, last_error, folder)
+
+
+def _context() -> BaseContext:
+    """Processes that start with the libraries imported, where the system can do that."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hf_transfer_kit.run"])
+    return context
+
+
+def _end(process: Any) -> None:
+    process.terminate()
+    process.join(10)
+    if process.is_alive():
+        process.kill()
+
+
+def _why(exit_code: int, last_error: str, folder: Path) -> str:
+    """What an exit code means, in a sentence; "" for success."""
+    if exit_code == 0:
+        return ""
+    if exit_code == DISK_FULL or shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+        raise ResourceError(_disk_full(folder))
+    if exit_code == KIT_ERROR and last_error:
+        return last_error
+    if exit_code < 0:
+        return (
+            f"killed by signal {-exit_code}, most likely for lack of memory; use a smaller --batch-size, --accumulation, or a "
+            "smaller model."
+        )
+    return f"stopped with an error: {_last_line(folder / 'log.txt')}"
+
+
+def _disk_full(folder: Path) -> str:
+    return f"the disk of '{folder}' is full; make room, then the same command continues where it stopped."
+
+
+def _last_line(path: Path) -> str:
+    """The last line of a log that says something."""
+    if not path.exists():
+        return "it left no log"
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = deque((line.strip() for line in file if line.strip()), maxlen=1)
+    return lines[0][:300] if lines else "it left an empty log"
+
+
+class _Follower:
+    """The events appended to a file since the last look; each byte is read once."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._position = path.stat().st_size if path.exists() else 0
+
+    def new(self) -> list[Event]:
+        if not self._path.exists():
+            return []
+        with open(self._path, "rb") as file:
+            file.seek(self._position)
+            whole_lines = file.read().rpartition(b"\n")[0]
+        self._position += len(whole_lines) + 1 if whole_lines else 0
+        lines = whole_lines.decode("utf-8", errors="replace").splitlines()
+        events = (parse_event(line, str(self._path)) for line in lines)
+        return [event for event in events if event is not None]

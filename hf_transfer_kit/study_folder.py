@@ -1,0 +1,177 @@
+"""The folder of a study: whose it is, who is at work in it, what is finished in it.
+
+    study.yaml          what is compared; written once everything is known to work
+    checks.json         what the checks of the data found
+    runs/MODEL/APPROACH/SIZE/seed-N/     one folder per run
+    report.md, report.html, comparison.json, pictures/
+    .lock               held by the one process at work
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import yaml
+
+from hf_transfer_kit.errors import FormatError, OutputError
+from hf_transfer_kit.findings import CheckReport
+from hf_transfer_kit.plan import TransferPlan
+from hf_transfer_kit.records import RunRecord
+from hf_transfer_kit.values import check_format, read_json, to_mapping, write_json, write_text_atomically
+
+if TYPE_CHECKING:
+    from hf_transfer_kit.data import LabelledData
+    from hf_transfer_kit.study import Study
+
+STUDY_FILE, CHECKS_FILE, LOCK_FILE, RUNS = "study.yaml", "checks.json", ".lock", "runs"
+STUDY_FORMAT, STUDY_VERSION = "hf_transfer_kit.study", 1
+
+Preparing = Callable[[str, int, int], None]
+
+
+class StudyFolder:
+    """One process at work in the folder `path`; a folder made for a study that could not begin is removed again.
+
+    Raises:
+        OutputError: on entering, the folder holds something else, cannot be written, or another process is at work in it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock = filelock.FileLock(path / LOCK_FILE, timeout=0)
+        self._made: list[Path] = []
+
+    def __enter__(self) -> "StudyFolder":
+        self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        try:
+            if self.path.is_dir() and not (self.path / STUDY_FILE).exists() and self._visible():
+                raise OutputError(f"folder '{self.path}' is not empty and holds no comparison; choose a new --out.")
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise OutputError(
+                f"another comparison is at work in '{self.path}'; wait for it, or choose another --out."
+            ) from error
+        except OutputError:
+            raise
+        except (FileExistsError, NotADirectoryError) as error:
+            raise OutputError(f"'{self.path}' is, or lies below, a file and no folder; choose another --out.") from error
+        except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(f"folder '{self.path}' cannot be written ({reason}); choose another --out.") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        begun = bool(self._visible())
+        self._lock.release()
+        if not begun:
+            with contextlib.suppress(OSError):
+                (self.path / LOCK_FILE).unlink(missing_ok=True)
+                for folder in self._made:
+                    folder.rmdir()
+
+    def _visible(self) -> list[Path]:
+        return [path for path in self.path.iterdir() if not path.name.startswith(".")]
+
+    def run_folder(self, name: str) -> Path:
+        """The folder of one run."""
+        return self.path / RUNS / name
+
+    def record_file(self, name: str) -> Path:
+        """The file that a finished run leaves."""
+        return self.run_folder(name) / "record.json"
+
+    def check_same(self, study: "Study") -> None:
+        """Raises OutputError where the folder holds a study of other data or training; what else it has may differ."""
+        path = self.path / STUDY_FILE
+        if not path.exists():
+            return
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise FormatError(f"'{path}' is not valid YAML; choose another --out.") from error
+        earlier = check_format(content, name=STUDY_FORMAT, version=STUDY_VERSION, where=f"'{path}'")
+        now = to_mapping(study)
+        for part in ("data", "training"):
+            difference = _difference(earlier.get(part), now[part])
+            if difference:
+                raise OutputError(
+                    f"folder '{self.path}' holds another comparison: its {part}.{difference}; choose another --out."
+                )
+
+    def kept_runs(self, plans: Mapping[str, TransferPlan], hashes: Mapping[str, str]) -> set[str]:
+        """Names of the runs that are finished.
+
+        Raises:
+            OutputError: one of them was made with other settings, other data or another model than now.
+        """
+        kept = set()
+        models: dict[Any, Any] = {}
+        for name, plan in plans.items():
+            if (self.run_folder(name) / "plan.yaml").exists():
+                self._check_plan(name, plan)
+            if not self.record_file(name).exists():
+                continue
+            record = RunRecord.load(self.record_file(name))
+            if dict(record.data.hashes) != dict(hashes):
+                raise OutputError(
+                    f"the content of '{plan.data.path}' has changed since the runs in '{self.path}' were made; choose "
+                    "another --out."
+                )
+            if plan.model is not None and record.model is not None and record.model.weights_digest != "random start":
+                from hf_transfer_kit.models import identity
+
+                models[plan.model] = models.get(plan.model) or identity(plan.model)
+                if models[plan.model] != record.model:
+                    raise OutputError(
+                        f"model '{plan.model.name}' has changed since the runs in '{self.path}' were made; choose "
+                        "another --out."
+                    )
+            kept.add(name)
+        return kept
+
+    def _check_plan(self, name: str, plan: TransferPlan) -> None:
+        folder = self.run_folder(name)
+        earlier, now = TransferPlan.load(folder / "plan.yaml").to_mapping(), plan.to_mapping()
+        difference = _difference(earlier, now)
+        if difference:
+            raise OutputError(
+                f"run '{folder}' was made with other settings: its {difference}; choose another --out, or delete that "
+                "folder."
+            )
+
+    def claim(self, study: "Study") -> None:
+        """Makes the folder this study's."""
+        write_text_atomically(self.path / STUDY_FILE, study.to_yaml())
+
+    def checks(self, data: "LabelledData", on_progress: Preparing) -> CheckReport:
+        """The checks of `data`, kept in the folder: they take a while for images."""
+        path, hashes = self.path / CHECKS_FILE, dict(data.hashes)
+        if path.exists():
+            kept = read_json(path)
+            if isinstance(kept, dict) and kept.get("hashes") == hashes:
+                return CheckReport.from_mapping(kept.get("report", {}), where=f"'{path}'")
+        from hf_transfer_kit.checks import check_data
+
+        def looking(done: int, total: int) -> None:
+            on_progress("looking for copies", done, total)
+
+        report = check_data(data, looking)
+        write_json(path, {"hashes": hashes, "report": report.to_mapping()})
+        return report
+
+
+def _difference(earlier: Any, now: Any, name: str = "") -> str:
+    """The first setting that differs, "data.path is 'a.csv', now 'b.csv'", or ""."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        for key in now | earlier:
+            inner = _difference(earlier.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+            if inner:
+                return inner
+        return ""
+    return "" if earlier == now else f"{name} is {earlier!r}, now {now!r}"
