@@ -1,11 +1,12 @@
 """Cached activations at the boundary between frozen and trainable blocks.
 
-While the lower blocks are frozen and in eval mode, what they hand to the first trainable block is the same in every epoch. One
-pass stores it; training then skips the lower blocks: each of them returns its input untouched, and the first trainable block
-gets the stored tensor instead. The model's own forward still runs, so masks, positions and heads stay what they were.
+While the lower blocks are frozen and in eval mode, what they hand to the first trainable block is the same in every
+epoch. One pass stores it; training then skips the lower blocks: each of them returns a tensor of the right shape at no
+cost, and the first trainable block gets the stored tensor instead. The model's own forward still runs, so masks,
+positions and heads stay what they were.
 
-The stem still runs: it is cheap, and the model derives masks and positions from it. Whether the short cut gives the same
-answers is checked on real rows before it is used.
+The stem still runs: it is cheap, and the model derives masks and positions from it. Whether the short cut gives the
+same answers is checked on real rows before it is used.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hf_transfer_kit.blocks import Blocks
+from hf_transfer_kit.blocks import Blocks, Unit
 from hf_transfer_kit.features import Progress, batches_by_length
 
 if TYPE_CHECKING:
@@ -42,12 +43,21 @@ class Stored:
     Fields:
         rows: one tensor per row, (tokens, width) or (channels, height, width), on the CPU.
         mib: their size.
-        flops: floating-point operations of the pass that made them, counted on the first batch and scaled by padded size.
+        flops: floating-point operations of the pass that made them, counted on the first batch and scaled by padded
+            size.
     """
 
     rows: list[torch.Tensor]
     mib: float
     flops: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What a module returns: a tuple of `width`, or (0) a tensor; its shape without the batch (None: the input's)."""
+
+    width: int = 0
+    shape: tuple[int, ...] | None = None
 
 
 class Boundary:
@@ -60,14 +70,13 @@ class Boundary:
 
     def __init__(self, model: nn.Module, blocks: Blocks, k: int):
         self._model = model
-        # The block modules alone: what runs between them (downsampling) keeps the shapes that the model reads off.
-        self._skipped = [model.get_submodule(unit.module) for unit in blocks.below(k) if unit.module is not None]
+        self._skipped = [module for unit in blocks.below(k)[1:] for module in _called_modules(model, unit)]
         first = blocks.top(k)[0].module
         if first is None:
             raise ValueError("the boundary of a model whose head alone trains is its feature vector; use `features`.")
         self._first = model.get_submodule(first)
         self._stored: torch.Tensor | None = None
-        self._returns_tuple: dict[nn.Module, int] = {}
+        self._forms: dict[nn.Module, _Form] = {}
         self._handles: list[Any] = []
 
     @torch.no_grad()  # not inference_mode: the stored tensors take part in training later
@@ -78,7 +87,7 @@ class Boundary:
         """The activations of `inputs`, in their order.
 
         Raises:
-            NoShortCutError: they would take more than `limit_mib`, or what reaches the boundary is not one vector per token.
+            NoShortCutError: they would take more than `limit_mib`, or the boundary has not one vector per token.
         """
         device = next(self._model.parameters()).device
         rows: list[torch.Tensor] = [torch.empty(0)] * len(inputs)
@@ -97,7 +106,7 @@ class Boundary:
             size += sum(rows[position].nbytes for position in positions)
             done, units = done + len(positions), units + len(encoded) * max(lengths)
             if size / done * len(inputs) > min(limit_mib * 2**20, psutil.virtual_memory().available / 2 + size):
-                raise NoShortCutError(f"the activations would take more than {limit_mib:.0f} MiB or half of free memory")
+                raise NoShortCutError(f"the activations would take over {limit_mib:.0f} MiB or half of free memory")
             if on_progress is not None:
                 on_progress(done, len(inputs))
         return Stored(rows=rows, mib=size / 2**20, flops=flops_per_unit * units)
@@ -110,11 +119,13 @@ class Boundary:
             caught.append(args[0] if args else kwargs.get("hidden_states"))
             raise _StopError
 
-        def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            self._returns_tuple[module] = len(output) if isinstance(output, tuple) else 0
+        def note(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            width, first = (len(output), output[0]) if isinstance(output, tuple) else (0, output)
+            same = first.shape == (args[0] if args else kwargs["hidden_states"]).shape
+            self._forms[module] = _Form(width=width, shape=None if same else tuple(first.shape[1:]))
 
         hooks = [self._first.register_forward_pre_hook(catch, with_kwargs=True)]
-        hooks += [module.register_forward_hook(note) for module in self._skipped]
+        hooks += [module.register_forward_hook(note, with_kwargs=True) for module in self._skipped]
         try:
             self._model(**batch)
         except _StopError:
@@ -127,7 +138,7 @@ class Boundary:
         return caught[0]
 
     def install(self) -> None:
-        """From here on, a batch that carries stored activations under `KEY` takes the short cut; any other does not."""
+        """From here on, a batch that carries stored activations under `KEY` takes the short cut, and no other."""
         self._handles.append(self._model.register_forward_pre_hook(self._take, with_kwargs=True))
         self._handles.append(self._first.register_forward_pre_hook(self._put, with_kwargs=True))
         for module in self._skipped:
@@ -146,20 +157,22 @@ class Boundary:
         self._stored = kwargs.pop(KEY, None)
         return args, kwargs
 
-    def _put(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+    def _put(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if self._stored is None:
-            return None
-        return (self._stored, *args[1:]) if args else args, kwargs if args else kwargs | {"hidden_states": self._stored}
+            return args, kwargs
+        return ((self._stored, *args[1:]), kwargs) if args else ((), kwargs | {"hidden_states": self._stored})
 
     def _passing(self, module: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
-        """A forward that returns its first input, in the form `plain` returns its output, while the short cut is taken."""
+        """A forward that returns something of the form of `plain`'s output while the short cut is taken."""
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if self._stored is None:
                 return plain(*args, **kwargs)
             hidden = args[0] if args else kwargs["hidden_states"]
-            width = self._returns_tuple.get(module, 0)
-            return (hidden, *[None] * (width - 1)) if width else hidden
+            form = self._forms.get(module, _Form())
+            if form.shape is not None:  # a layer that changes shapes, in models whose inputs all have one shape
+                hidden = hidden.new_zeros(1).expand(len(hidden), *form.shape)
+            return (hidden, *[None] * (form.width - 1)) if form.width else hidden
 
         return forward
 
@@ -183,8 +196,15 @@ class Boundary:
             raise NoShortCutError("this model answers otherwise when its lower blocks are skipped")
 
 
+def _called_modules(model: nn.Module, unit: Unit) -> list[nn.Module]:
+    """The outermost modules of `unit`; lists are opened, since only what is in them is ever called."""
+    names = [n for n in unit.module_names if not isinstance(model.get_submodule(n), nn.ModuleList | nn.ModuleDict)]
+    inner = {name for name in names if any(name.startswith(other + ".") for other in names)}
+    return [model.get_submodule(name) for name in names if name not in inner]
+
+
 def pad_activations(rows: Sequence[torch.Tensor], length: int | None) -> torch.Tensor:
-    """One batch (batch, length, width) of rows (tokens, width), zeros behind; `length` None: rows of one shape, stacked."""
+    """One batch (batch, length, width) of rows (tokens, width), zeros behind; `length` None: rows of one shape."""
     if length is None:
         return torch.stack(list(rows))
     batch = rows[0].new_zeros((len(rows), length, rows[0].shape[1]))

@@ -6,6 +6,7 @@ Options in, one call into the kit, a printed result out. Errors a person can men
 import os
 import shlex
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ import typer
 from hf_transfer_kit.errors import PlanError, TransferKitError, did_you_mean
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hf_transfer_kit.plan import Approach, DataSpec
     from hf_transfer_kit.study import Study
 
@@ -23,18 +26,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False,
 )  # fmt: skip
 
-DATA_HELP = "A Hub name, a CSV/TSV/JSON/JSONL/Parquet file, a folder of those by split, of images by class, or save_to_disk."
+INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
+
+DATA_HELP = "A Hub name, a CSV, TSV, JSON, JSONL or Parquet file, a folder of those by split or of images by class."
 Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 Config = Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")]
 Revision = Annotated[str | None, typer.Option(help="Revision of a Hub data set.")]
-TaskName = Annotated[str | None, typer.Option("--task", help="text-classification or image-classification; else found.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="text-classification, image-classification.")]
 InputColumn = Annotated[str | None, typer.Option(help="Column with the text or image; else found.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column with the label; else found.")]
 ValidationShare = Annotated[float, typer.Option(help="Share split off for validation where there is none.")]
 TestShare = Annotated[float, typer.Option(help="Share split off for test where there is none.")]
 SplitSeed = Annotated[int, typer.Option(help="Seed of that split.")]
-DropEmpty = Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without input or label instead of stopping.")]
-DropRare = Annotated[bool, typer.Option("--drop-rare", help="Leave out classes with too few examples instead of stopping.")]
+DropEmpty = Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without input or label.")]
+DropRare = Annotated[bool, typer.Option("--drop-rare", help="Leave out classes with too few examples.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -42,9 +47,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def compare(
     data: Data,
     model: Annotated[list[str], typer.Option("--model", help="A Hub name or a local folder; repeat it for several.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the runs; started again, it continues.")],
-    approaches: Annotated[str, typer.Option(help="Of features, top_layers, full, lora, scratch; the controls are free.")]
-    = "features,top_layers,full,lora,scratch",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the runs.")],
+    approaches: Annotated[
+        str, typer.Option(help="Any of these; the controls always run too.")
+    ] = "features,top_layers,full,lora,scratch",
     seeds: Annotated[int, typer.Option(help="Runs of each approach.")] = 3,
     train_sizes: Annotated[str, typer.Option(help="Labelled training examples: 64,256,1024,all.")] = "all",
     config: Config = None,
@@ -63,12 +69,16 @@ def compare(
     batch_size: Annotated[int, typer.Option(help="Examples per optimizer step, over all processes.")] = 16,
     accumulation: Annotated[int, typer.Option(help="Micro-batches per step: less memory, same result.")] = 1,
     top_blocks: Annotated[int, typer.Option(help="Blocks that top_layers trains.")] = 2,
-    blocks: Annotated[str | None, typer.Option(help="Names of the model's blocks, bottom to top, where not found.")] = None,
+    blocks: Annotated[str | None, typer.Option(help="Names of the model's blocks, bottom up, if not found.")] = None,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     report_to: Annotated[str, typer.Option(help="Experiment trackers: trackio, tensorboard, wandb.")] = "",
     debug: Debug = False,
 ) -> None:
-    """Compare transfer strategies on one split: quality, uncertainty, cost, and a verdict in one sentence."""
+    """Compare transfer strategies on your data.
+
+    Measures quality with its uncertainty and cost, and says in one sentence what to use. Started again with the same
+    --out, it does only what is missing.
+    """
     from hf_transfer_kit.plan import DataSpec, ModelSpec, Training
     from hf_transfer_kit.study import Study
 
@@ -77,9 +87,11 @@ def compare(
         validation_share=validation_share, test_share=test_share, split_seed=split_seed, max_length=max_length,
         drop_empty=drop_empty, drop_rare=drop_rare,
     )  # fmt: skip
+    if not _words(approaches):
+        raise PlanError("--approaches names none; give for example features,full.")
     if model_revision is not None and len(model) > 1:
         raise PlanError(f"--model-revision {model_revision} belongs to one model, but {len(model)} are given.")
-    names = tuple(blocks.split(",")) if blocks else None
+    names = tuple(_words(blocks)) if blocks else None
     study = Study(
         data=spec,
         models=tuple(ModelSpec(name=name, revision=model_revision, blocks=names) for name in model),
@@ -96,14 +108,17 @@ def compare(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the runs.")] = Path("transfer-kit-demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("transfer-kit-demo"),
     debug: Debug = False,
 ) -> None:
-    """The main job on data inside the package: two minutes on two processor cores, no network."""
+    """Compare on data inside the package.
+
+    Takes two to four minutes on two processor cores and needs no network.
+    """
     from hf_transfer_kit.demo import demo_study, next_command
 
-    _carry_out(demo_study(), out, "transfer-kit demo")
-    _console().print(f"\nNow with your own data:\n  {next_command(out)}", highlight=False, soft_wrap=True)
+    _carry_out(demo_study(), out, "transfer-kit " + shlex.join(sys.argv[1:]))
+    typer.echo(f"\n{next_command(out)}")
 
 
 @app.command()
@@ -121,7 +136,10 @@ def check(
     drop_rare: DropRare = False,
     debug: Debug = False,
 ) -> None:
-    """Look for leaks between the parts, duplicates, contradicting labels, imbalance: before any training."""
+    """Look for flaws in a data set.
+
+    Copies between the parts, duplicates, contradicting labels, imbalance: what makes scores mean less than they seem.
+    """
     from hf_transfer_kit.plan import DataSpec
 
     spec = DataSpec(
@@ -134,8 +152,8 @@ def check(
 
 @app.command()
 def predict(
-    run_folder: Annotated[Path, typer.Argument(help="Folder of a finished run: DIR/runs/MODEL/APPROACH/SIZE/SEED.")],
-    inputs: Annotated[list[str], typer.Argument(help="Texts, text files (one a line), image files or folders of images.")],
+    run_folder: Annotated[Path, typer.Argument(help="A comparison's folder (its choice answers), or a run's.")],
+    inputs: Annotated[list[str], typer.Argument(help="Texts, .txt files (one a line), images or folders of them.")],
     top: Annotated[int, typer.Option(help="How many labels to show.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per input, with all probabilities.")] = False,
     debug: Debug = False,
@@ -145,9 +163,13 @@ def predict(
     from dataclasses import asdict
 
     _quiet_libraries()
-    from hf_transfer_kit.predict import predict as answer
+    from hf_transfer_kit.prediction import answering_run
+    from hf_transfer_kit.prediction import predict as answer
 
-    for prediction in answer(run_folder, inputs):
+    answering = answering_run(run_folder)
+    if answering != run_folder:
+        typer.echo(f"answered by {answering}", err=True)
+    for prediction in answer(answering, inputs):
         if as_json:
             typer.echo(json.dumps(asdict(prediction), ensure_ascii=False))
         else:
@@ -158,10 +180,16 @@ def predict(
 @app.command()
 def run(
     plan: Annotated[Path, typer.Argument(help="A plan file (YAML).")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default runs/NAME_OF_THE_PLAN.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; else runs/PLAN.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Carry out one plan; the same as python -m hf_transfer_kit.run."""
+    """Carry out one plan, a YAML file.
+
+    The same as python -m hf_transfer_kit.run.
+    """
+    from hf_transfer_kit.plan import TransferPlan
+
+    TransferPlan.load(plan)  # a wrong plan is said before what takes seconds to import
     from hf_transfer_kit.run import main as run_main
 
     arguments = [str(plan), *(["--out", str(out)] if out else []), *(["--debug"] if debug else [])]
@@ -175,21 +203,29 @@ def show_version() -> None:
 
 
 def main() -> None:
-    """The console command: errors of the kit are one line on stderr and exit code 2."""
+    """The console command: what a person can mend is one line on stderr and exit code 2."""
     try:
         app()
     except TransferKitError as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.echo(f"transfer-kit: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("transfer-kit: interrupted; the same command continues where it stopped.", err=True)
-        sys.exit(130)
+        _refuse(error, str(error))
+    except OSError as error:
+        _refuse(error, f"{error.filename or 'the output'}: {error.strerror or error}")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("transfer-kit: interrupted; what is finished is kept, the same command does the rest.", err=True)
+        raise
+
+
+def _refuse(error: Exception, message: str) -> None:
+    """Ends the process; --debug shows where the error comes from."""
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    typer.echo(f"transfer-kit: {message}", err=True)
+    sys.exit(2)
 
 
 def _carry_out(study: "Study", out: Path, command: str) -> None:
-    """Carries out a study with progress, then prints its report and where it lies."""
+    """Carries out a study with progress, then prints its report and where it lies; exit code 1 where runs failed."""
     from hf_transfer_kit.reporting.report import to_terminal
     from hf_transfer_kit.study import carry_out
     from hf_transfer_kit.study_progress import StudyProgress
@@ -198,23 +234,29 @@ def _carry_out(study: "Study", out: Path, command: str) -> None:
     console = _console()
     with StudyProgress(console) as progress:
         comparison = carry_out(study, out, progress, command)
+    console.print()
     console.print(to_terminal(comparison))
-    console.print(f"\nReport: {out / 'report.html'}  (also report.md, comparison.json)", highlight=False, soft_wrap=True)
+    typer.echo(f"\nReport: {out / 'report.html'}  (also report.md, comparison.json)")
+    if failed := [failure.run for failure in comparison.failures]:
+        logs = out / "runs" / (failed[0] if len(failed) == 1 else "*") / "log.txt"
+        runs = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
+        typer.echo(f"transfer-kit: {runs} failed, see {logs}; the same command tries again.", err=True)
+        raise typer.Exit(1)
 
 
 def _check(spec: "DataSpec") -> None:
+    """Prints what the checks find."""
     from hf_transfer_kit.checking.checks import check_data
-    from hf_transfer_kit.checking.view import checks_to_terminal
     from hf_transfer_kit.data.labelled import load_data
+    from hf_transfer_kit.study_progress import StudyProgress
 
+    _quiet_libraries()
     console = _console()
-    with console.status("reading the data"):
+    with StudyProgress(console) as progress:
+        progress.preparing("reading the data")
         data = load_data(spec)
-    for note in data.notes:
-        console.print(note, style="dim", markup=False)
-    with console.status("looking for copies and contradictions"):
-        report = check_data(data)
-    console.print(checks_to_terminal(report))
+        report = check_data(data, lambda done, total: progress.preparing("looking for copies", done, total))
+        progress.data_loaded(data.notes, report)
 
 
 def _approach(name: str, top_blocks: int) -> "Approach":
@@ -238,7 +280,7 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _console():  # type: ignore[no-untyped-def]
+def _console() -> "Console":
     from rich.console import Console
 
     return Console()

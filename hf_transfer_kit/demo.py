@@ -1,5 +1,6 @@
 """The demo: the main job on data inside the package."""
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,8 +29,9 @@ def demo_study() -> Study:
 
 
 def next_command(out: Path) -> str:
-    """The command to try after the demo."""
+    """What to try after the demo, as lines for the terminal."""
+    folder = shlex.quote(str(out))
     return (
-        f"transfer-kit compare --data your.csv --model {MODEL} --approaches features,top_layers,full,lora,scratch --out my-comparison\n"
-        f'  transfer-kit predict {out}/runs/all-MiniLM-L6-v2/features/all/seed-0 "can I keep this book a bit longer?"'
+        f'Ask it:\n  transfer-kit predict {folder} "can I keep this book a bit longer?"\n'
+        f"Your own data:\n  transfer-kit compare --data YOUR.csv --model {MODEL} --out my-comparison"
     )

@@ -29,8 +29,9 @@ class Event:
 
     Fields:
         time: seconds since 1970.
-        kind: "start" (an attempt begins), "stage" (a part of the work begins), "progress" (how far it is), "log" (numbers
-            such as loss and accuracy), "error" (the attempt ends with a message), "finish" (the record is written).
+        kind: "start" (an attempt begins), "stage" (a part of the work begins), "progress" (how far it is), "log"
+            (numbers such as loss and accuracy), "error" (the attempt ends with a message), "finish" (the record is
+            written).
         stage: "loading", "features", "training", "scoring".
         done, total: units of the stage's work; total 0: unknown.
         message: a sentence for people.

@@ -1,8 +1,8 @@
 """One pass through a frozen model: the features of every layer, cached on disk.
 
 Frozen features never change, so the model needs to see every input once, whatever is trained on top and however often.
-Batches hold inputs of like length, which saves most of the padding. The cache's key is the hash of everything the features
-depend on: weights, inputs and their order, preprocessing.
+Batches hold inputs of like length, which saves most of the padding. The cache's key is the hash of everything the
+features depend on: weights, inputs and their order, preprocessing.
 
 Cost against training with a frozen backbone: benchmarks/features.
 """
@@ -14,13 +14,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from hf_transfer_kit.errors import ModelError, ResourceError, TransferKitError
-from hf_transfer_kit.measure import Meter
+from hf_transfer_kit.measure import Meter, flop_counter
 from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class PassCost:
         flops: floating-point operations, counted on the first batch and scaled by the padded lengths.
         parameters: of the model.
         peak_mib: highest memory above that before, MiB.
-        load_seconds, load_cpu_seconds: wall and processor time of loading the model before the pass, on top of the above.
+        load_seconds, load_cpu_seconds: wall and processor time of loading the model before the pass; not in the above.
     """
 
     rows: int
@@ -137,8 +138,8 @@ def store_features(key: str, features: LayerFeatures) -> None:
     except (OSError, SafetensorError) as error:
         if not (root / key).is_dir():  # else another run with the same features was faster
             raise ResourceError(
-                f"the features cannot be stored in '{root}' ({error}); make room, or set HF_TRANSFER_KIT_CACHE to a folder "
-                "on another disk."
+                f"the features cannot be stored in '{root}' ({error}); make room, or set HF_TRANSFER_KIT_CACHE to a "
+                "folder on another disk."
             ) from error
 
 
@@ -195,7 +196,7 @@ def extract(
             batch = {name: tensor.to(device) for name, tensor in task.collate(processor, rows).items()}
             size = len(rows) * max(task.length(row) for row in rows)
             if not layers:
-                pooled, flops = _counted(lambda batch=batch: _pooled_layers(task, backbone, batch), count_flops)
+                pooled, flops = _counted(partial(_pooled_layers, task, backbone, batch), count_flops)
                 flops_per_unit = flops / size
                 layers = [np.empty((len(inputs), layer.shape[1]), dtype=np.float32) for layer in pooled]
             else:
@@ -208,8 +209,8 @@ def extract(
     for number, layer in enumerate(layers):
         if not np.isfinite(layer).all():
             raise ModelError(
-                f"layer {number} of model '{backbone.name_or_path}' gives numbers that are not finite: its weights are "
-                "damaged; load them again, or choose another model."
+                f"layer {number} of model '{backbone.name_or_path}' gives numbers that are not finite: its weights "
+                "are damaged; load them again, or choose another model."
             )
     cost = PassCost(
         rows=len(inputs),
@@ -224,11 +225,9 @@ def extract(
 
 def _counted(call: Callable[[], T], count: bool) -> tuple[T, float]:
     """(what `call` returns, its floating-point operations, or 0 where they are not wanted)."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     if not count:
         return call(), 0.0
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         result = call()
     return result, float(counter.get_total_flops())
 

@@ -1,4 +1,4 @@
-"""Measure what a piece of work costs: wall and processor time, and the peak of memory."""
+"""Measure what a piece of work costs: wall and processor time, the peak of memory, floating-point operations."""
 
 import sys
 import threading
@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import median
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
+
+if TYPE_CHECKING:
+    from torch.utils.flop_counter import FlopCounterMode
 
 INTERVAL = 0.02  # seconds between two looks at the memory
 
@@ -18,8 +21,8 @@ class Meter:
 
     Attributes (after the block):
         seconds, cpu_seconds: wall and processor time of this process.
-        peak_mib: highest memory above that at the start, MiB: of the GPU where there is one, else resident memory of the
-            process, looked at every 20 ms (allocations that live shorter may be missed).
+        peak_mib: highest memory above that at the start, MiB: of the GPU where there is one, else resident memory of
+            the process, looked at every 20 ms (allocations that live shorter may be missed).
 
     Example:
         >>> with Meter() as meter:
@@ -84,3 +87,27 @@ def milliseconds_each(call: Callable[[list[Any]], object], items: Sequence[Any],
         call([item])
         times.append(time.perf_counter() - started)
     return median(times) * 1000
+
+
+def flop_counter() -> "FlopCounterMode":
+    """A context that counts floating-point operations, attention on the CPU included; a multiply-add is 2.
+
+    The counter of torch 2.13 knows the attention kernels of GPUs only: the CPU's would count as 0.
+
+    Example:
+        >>> import torch
+        >>> with flop_counter() as counter:
+        ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
+        >>> counter.get_total_flops()
+        48
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+    forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+    formulas = {
+        forward: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+        backward: lambda gradient, q, k, v, *_, **__: sdpa_backward_flop_count(gradient, q, k, v),
+    }
+    return FlopCounterMode(display=False, custom_mapping=formulas)

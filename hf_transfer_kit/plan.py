@@ -38,7 +38,8 @@ class DataSpec:
         config, revision: of a Hub data set.
         task: "text-classification" or "image-classification"; None: found from the columns.
         input_column, label_column: None: found from the columns.
-        validation_share, test_share: share of the rows split off, stratified, where the data has no such part; in (0, 1).
+        validation_share, test_share: share of the rows split off, stratified, where the data has no such part;
+            in (0, 1).
         split_seed: seed of that split; the same for every run of a comparison.
         train_size: labelled training examples to use, stratified; None: all. Validation is then cut to as many.
         max_length: longest text in tokens; longer ones are cut.
@@ -66,8 +67,8 @@ class DataSpec:
                 raise PlanError(f"{name}={getattr(self, name)} must lie between 0 and 1; use 0.2 for a fifth.")
         if self.validation_share + self.test_share >= 1:
             raise PlanError(
-                f"validation_share={self.validation_share} and test_share={self.test_share} leave nothing to train on; "
-                "their sum must be below 1."
+                f"validation_share={self.validation_share} and test_share={self.test_share} leave nothing to train "
+                "on; their sum must be below 1."
             )
         if self.train_size is not None and self.train_size < 1:
             raise PlanError(f"train_size={self.train_size} must be >= 1; leave it out to use all examples.")
@@ -106,7 +107,7 @@ class Training:
         dropout: probability used everywhere in the model; None: the model's own. 0 makes a run independent of how its
             batches are spread over processes and micro-batches.
         precision: "auto" (bf16 where the GPU has it, else fp32), "fp32" or "bf16".
-        checkpoint_seconds: shortest time between two checkpoints, which are written after evaluations; short runs write none.
+        checkpoint_seconds: shortest time between two checkpoints, which follow evaluations; short runs write none.
         gradient_checkpointing: recompute activations in the backward pass; less memory, more time.
         report_to: experiment trackers of the Trainer: "trackio", "tensorboard", "wandb".
     """
@@ -172,8 +173,8 @@ class Features:
     """Frozen model, cached features, logistic head.
 
     Fields:
-        layer: "auto" (chosen on training data by leave-one-out ridge), "mean" (of all layers), or a number from the bottom,
-            0 being the output of the stem; negative numbers count from the top.
+        layer: "auto" (chosen on training data by leave-one-out ridge), "mean" (of all layers), or a number from the
+            bottom, 0 being the output of the stem; negative numbers count from the top.
     """
 
     layer: str | int = "auto"
@@ -288,7 +289,7 @@ def approach_from_mapping(mapping: Any, where: str) -> Approach:
     """The approach a mapping such as `{name: lora, rank: 4}` describes; a bare name means its defaults."""
     settings = {"name": mapping} if isinstance(mapping, str) else dict(mapping) if isinstance(mapping, dict) else {}
     name = settings.pop("name", None)
-    if name not in APPROACHES:
+    if not isinstance(name, str) or name not in APPROACHES:
         raise PlanError(f"{where}: unknown approach '{name}'; {did_you_mean(str(name), APPROACHES)}")
     approach: Approach = from_mapping(APPROACHES[name], settings, f"{where} ({name})")
     return approach
@@ -326,7 +327,8 @@ class TransferPlan:
     def to_mapping(self) -> dict[str, Any]:
         """The plan as plain values, with `format` and `version` first."""
         settings = {"name": self.approach.name} | to_mapping(self.approach)
-        return {"format": FORMAT, "version": VERSION} | to_mapping(self) | {"approach": settings}
+        plan: dict[str, Any] = {"format": FORMAT, "version": VERSION} | to_mapping(self) | {"approach": settings}
+        return plan
 
     @classmethod
     def from_mapping(cls, mapping: Any, where: str = "plan") -> "TransferPlan":

@@ -1,4 +1,4 @@
-"""What is looked at before the first run of a study, so that hours of work do not end in a line that could come first."""
+"""What is looked at before the first run of a study: hours of work must not end in a line that could come first."""
 
 import importlib.util
 import shutil
@@ -30,7 +30,7 @@ def check_found(models: Sequence[ModelSpec]) -> None:
 
 
 def check_models(study: "Study", task_name: str) -> None:
-    """Every model is of the right kind, with its tokenizer or image processor and readable weights; trackers are installed.
+    """Models are of the right kind, with their processors and readable weights, and trackers are installed.
 
     Raises:
         ModelError, PlanError, MissingExtraError: the first that is not.
@@ -62,8 +62,8 @@ def _check_weights(model: ModelSpec) -> None:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ModelError(
-            f"model folder '{model.name}' has no safetensors weights, and pickle files are not read; save it again with "
-            "save_pretrained."
+            f"model folder '{model.name}' has no safetensors weights, and pickle files are not read; save it again "
+            "with save_pretrained."
         )
     for file in files:
         try:
@@ -92,14 +92,14 @@ def check_room(plans: Iterable[TransferPlan], out: Path) -> None:
     free = shutil.disk_usage(out).free
     if disk > free:
         raise ResourceError(
-            f"the {len(trained)} runs that train need about {disk >> 20} MiB of disk, '{out}' has {free >> 20} MiB free; "
-            "make room, or choose fewer seeds or approaches, or an --out on another disk."
+            f"the {len(trained)} runs that train need about {disk >> 20} MiB of disk, '{out}' has {free >> 20} MiB "
+            "free; make room, or choose fewer seeds or approaches, or an --out on another disk."
         )
     memory, available = int(max(MEMORY[kind] * size for kind, size in trained)), psutil.virtual_memory().available
     if memory > available and not _has_gpu():
         raise ResourceError(
-            f"training needs at least {memory >> 20} MiB of memory (weights, gradients, optimizer), {available >> 20} MiB "
-            "are free; close other programs, choose a smaller model, or --approaches features."
+            f"training needs at least {memory >> 20} MiB of memory (weights, gradients, optimizer), {available >> 20} "
+            "MiB are free; close other programs, choose a smaller model, or --approaches features."
         )
 
 

@@ -4,14 +4,17 @@ The ridge probe fits one-hot labels and predicts every row by the model fitted w
 eigendecomposition serves all rows and all strengths. It costs milliseconds and reads training data only.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # ridge penalties, in units of the mean variance of a feature
 INVERSE_PENALTIES = (0.01, 0.1, 1.0)  # of the logistic head (C in scikit-learn) on standardised features
 SPARSE_INVERSE_PENALTIES = (1.0, 10.0, 100.0)  # on TF-IDF rows of length 1, whose entries are small
+TOLERANCE = 1e-4  # of the gradient; at 1e-3 many classes stop before they have begun
 MAX_PROBE_ROWS = 5000  # the choice of a layer does not get better beyond
 
 
@@ -105,16 +108,16 @@ class LogisticHead:
     inverse_penalty: float
     flops: float
 
-    def logits(self, features: np.ndarray) -> np.ndarray:
+    def logits(self, features: Any) -> np.ndarray:
         """(rows, classes) for features (rows, width)."""
         logits: np.ndarray = features @ self.weight + self.bias
         return logits
 
 
 def fit_logistic_head(
-    features: np.ndarray,
+    features: Any,
     labels: np.ndarray,
-    validation_features: np.ndarray,
+    validation_features: Any,
     validation_labels: np.ndarray,
     n_classes: int,
 ) -> LogisticHead:
@@ -137,14 +140,15 @@ def fit_logistic_head(
     from hf_transfer_kit.metrics import log_softmax, negative_log_likelihood
 
     is_sparse = sparse.issparse(features)
-    centre = 0.0 if is_sparse else features.mean(axis=0)
-    scale = np.ones(features.shape[1]) if is_sparse else np.maximum(features.std(axis=0), 1e-6)
-    x = features if is_sparse else (features - centre) / scale
-    model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+    centre, scale = (0.0, np.ones(features.shape[1])) if is_sparse else _standardisation(features)
+    x = features if is_sparse else ((features - centre) / scale).astype(features.dtype)
+    model = LogisticRegression(max_iter=300, tol=TOLERANCE, warm_start=True)
     best: tuple[float, LogisticHead] | None = None
     flops = 0.0
     for inverse_penalty in SPARSE_INVERSE_PENALTIES if is_sparse else INVERSE_PENALTIES:
-        model.set_params(C=inverse_penalty).fit(x, labels)
+        with warnings.catch_warnings():  # few rows of many classes are no mistake, and the last steps change little
+            warnings.filterwarnings("ignore", module="sklearn")
+            model.set_params(C=inverse_penalty).fit(x, labels)
         flops += 4.0 * (x.nnz if is_sparse else x.size) * n_classes * float(model.n_iter_.max())
         coefficients, intercept = _all_classes(model.coef_, model.intercept_, model.classes_, n_classes)
         weight = coefficients.T / scale[:, None]
@@ -160,6 +164,12 @@ def fit_logistic_head(
             best = (loss, head)
     assert best is not None  # noqa: S101  # there are penalties to try
     return replace(best[1], flops=flops)
+
+
+def _standardisation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, standard deviation) of every feature; 1 for one that never changes, of which rounding leaves a little."""
+    centre, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    return centre, np.where(scale > 1e-6 * np.abs(centre), scale, 1.0)
 
 
 def _all_classes(

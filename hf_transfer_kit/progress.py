@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from hf_transfer_kit import quantities
 from hf_transfer_kit.events import Event, parse_event
+from hf_transfer_kit.reporting.quantities import seconds
 
 POLL_SECONDS = 0.1
 PLAIN_LINES = 10  # lines per stage where nobody watches
 
 
 def follow(path: Path, stop: threading.Event, show: Callable[[Event], None], *, start: int = 0) -> None:
-    """Calls `show` with every event of the file at `path`, in order, until `stop` is set; then reads on to the end, once.
+    """Calls `show` with every event of the file at `path`, in order, until `stop` is set; then once more.
 
     The file need not exist yet. Each byte is read once, so a long file costs nothing.
 
@@ -98,7 +98,7 @@ class RunProgress:
 
     def _show_progress(self, event: Event) -> None:
         left = self._pace.left(event.done, event.total, event.time)
-        text = f"{quantities.seconds(left)} left" if left is not None else ""
+        text = f"{seconds(left)} left" if left is not None else ""
         self._bars.update(self._bar, completed=event.done, total=event.total, left=text)
         tenths = event.done * PLAIN_LINES // event.total
         if not self._console.is_terminal and tenths > self._lines_printed:

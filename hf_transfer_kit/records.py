@@ -87,8 +87,8 @@ class Cost:
         trainable_parameters, total_parameters: counts.
         disk_mib: what has to be kept to answer later, without the pre-trained model it may stand on.
         ms_per_prediction: milliseconds for one input on its own, median.
-        cached: True where the features came from an earlier run's cache; seconds and FLOPs then count that pass as it was
-            measured when it was made.
+        cached: True where the features came from an earlier run's cache; seconds and FLOPs then count that pass as it
+            was measured when it was made.
     """
 
     train_seconds: float
@@ -136,7 +136,8 @@ class RunRecord:
 
     def to_mapping(self) -> dict[str, Any]:
         """The record as plain values, with `format` and `version` first."""
-        return {"format": FORMAT, "version": VERSION} | to_mapping(self) | {"plan": self.plan.to_mapping()}
+        record: dict[str, Any] = {"format": FORMAT, "version": VERSION} | to_mapping(self)
+        return record | {"plan": self.plan.to_mapping()}
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], where: str = "record") -> "RunRecord":

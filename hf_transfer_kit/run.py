@@ -20,13 +20,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from hf_transfer_kit.approaches import FITS, Job, Outcome
 from hf_transfer_kit.approaches.loop import remove_checkpoints
-from hf_transfer_kit.data import load_data, subset_rows
+from hf_transfer_kit.data.labelled import load_data, subset_rows
 from hf_transfer_kit.errors import OutputError, ResourceError, TransferKitError
 from hf_transfer_kit.events import EventWriter, seconds_spent
 from hf_transfer_kit.measure import milliseconds_each
@@ -72,9 +72,11 @@ def run(plan: TransferPlan, folder: Path) -> RunRecord:
             events.write("error", message="interrupted; start the same command again to continue")
             raise
         except Exception as error:
-            problem = _shortage(error) or error
-            events.write("error", message=str(problem) or type(problem).__name__)
-            raise problem from (error if problem is not error else error.__cause__)
+            shortage = _shortage(error)
+            events.write("error", message=str(shortage or error) or type(error).__name__)
+            if shortage is not None:
+                raise shortage from error
+            raise
         record = RunRecord.load(folder / RECORD_FILE)
         reached = accuracy(record.test.labels, record.test.predictions)
         events.write("finish", message=f"test accuracy {reached:.3f}", accuracy=reached)
@@ -138,10 +140,10 @@ def _shortage(error: Exception) -> ResourceError | None:
     text = str(error).lower()
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
         return ResourceError(
-            "memory ran out; use a smaller training.batch_size or raise training.accumulation, or choose a smaller model."
+            "memory ran out; lower training.batch_size, raise training.accumulation, or choose a smaller model."
         )
     if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in text:
-        return ResourceError("the disk is full; make room and start the same command again, it continues where it was.")
+        return ResourceError("the disk is full; make room, and start the same command again to continue.")
     return None
 
 
@@ -211,8 +213,7 @@ def _machine() -> dict[str, str]:
     import torch
     from accelerate import PartialState
 
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
+    name, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if cpuinfo.exists():
         lines = (line for line in cpuinfo.read_text().splitlines() if line.startswith("model name"))
         name = next(lines, name).rpartition(":")[2].strip()
@@ -228,11 +229,11 @@ def _machine() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m hf_transfer_kit.run`; returns its exit code: 0, 2 for an error of the kit, 130 for Ctrl-C.
+    """The command `python -m hf_transfer_kit.run`; returns its exit code: 0, 2 (an error of the kit), 130 (Ctrl-C).
 
-    Only the main process of several prints; what the libraries print goes to log.txt in the run's folder.
+    Only the main process prints; what the libraries print goes to log.txt in the run's folder.
     """
-    parser = argparse.ArgumentParser(prog="python -m hf_transfer_kit.run", description="Carry out one plan.")
+    parser = argparse.ArgumentParser(prog="python -m hf_transfer_kit.run")
     parser.add_argument("plan", type=Path, help="a plan file (YAML)")
     parser.add_argument("--out", type=Path, help="folder of the run; default: runs/NAME_OF_THE_PLAN")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -1,11 +1,15 @@
-"""One run in a process of its own: its memory is measured from a clean start, and what kills it (memory, a driver) does not
-kill the study."""
+"""One run in a process of its own.
+
+Its memory is measured from a clean start, and what kills it (memory, a driver) does not kill the study.
+"""
 
 import errno
 import multiprocessing
 import shutil
+import signal
 from collections import deque
 from collections.abc import Callable
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -63,6 +67,14 @@ def _context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hf_transfer_kit.run"])
+    # Ctrl-C reaches every process of a terminal. Here it is for the study alone, which then ends the run: the server and
+    # its runs inherit the blocked signal. The tracker goes first, as its start unblocks the signal (Python 3.11 to 3.13).
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -83,8 +95,8 @@ def _why(exit_code: int, last_error: str, folder: Path) -> str:
         return last_error
     if exit_code < 0:
         return (
-            f"killed by signal {-exit_code}, most likely for lack of memory; use a smaller --batch-size, --accumulation, or a "
-            "smaller model."
+            f"killed by signal {-exit_code}, most likely for lack of memory; use a smaller --batch-size, more "
+            "--accumulation, or a smaller model."
         )
     return f"stopped with an error: {_last_line(folder / 'log.txt')}"
 

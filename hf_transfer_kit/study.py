@@ -1,23 +1,24 @@
 """A study: one data set, some models, some approaches, some seeds -> many plans, each run once, then one report.
 
-    study = Study(data=DataSpec(path="reviews.csv"), models=(ModelSpec(name="org/model"),), approaches=(Features(), Full()))
+    models, approaches = (ModelSpec(name="org/model"),), (Features(), Full())
+    study = Study(data=DataSpec(path="reviews.csv"), models=models, approaches=approaches)
     comparison = carry_out(study, Path("out"))
 
-Each run has a process of its own (run_process). Runs that have a record are kept, so the same call after an interruption does
-only what is missing, and a study may grow by approaches, models, seeds and sizes.
+Each run has a process of its own (run_process). Runs that have a record are kept, so the same call after an
+interruption does only what is missing, and a study may grow by approaches, models, seeds and sizes.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
-from hf_transfer_kit.arms import short_model_name
-from hf_transfer_kit.compare import compare
-from hf_transfer_kit.comparison import Comparison, Failure
+from hf_transfer_kit.comparison.arms import short_model_name
+from hf_transfer_kit.comparison.compare import compare
+from hf_transfer_kit.comparison.result import Comparison, Failure
 from hf_transfer_kit.errors import PlanError, ResourceError
 from hf_transfer_kit.events import Event
 from hf_transfer_kit.findings import CheckReport
@@ -33,16 +34,13 @@ from hf_transfer_kit.plan import (
     TransferPlan,
 )
 from hf_transfer_kit.records import RunRecord
-from hf_transfer_kit.report import write_report
+from hf_transfer_kit.reporting.report import write_report
 from hf_transfer_kit.run_process import RunProcesses
-from hf_transfer_kit.study_folder import StudyFolder
+from hf_transfer_kit.study_folder import FORMAT, VERSION, StudyFolder
 from hf_transfer_kit.values import to_mapping
 
 if TYPE_CHECKING:
-    from hf_transfer_kit.data import LabelledData
-
-FORMAT = "hf_transfer_kit.study"
-VERSION = 1
+    from hf_transfer_kit.data.labelled import LabelledData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +220,7 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
 
 def _load(study: Study) -> "LabelledData":
     """The data, which every size must fit; an impossible size is an error now, not in the middle."""
-    from hf_transfer_kit.data import load_data, subset_rows
+    from hf_transfer_kit.data.labelled import load_data, subset_rows
 
     data = load_data(study.data)
     for size in study.train_sizes:
@@ -233,7 +231,7 @@ def _load(study: Study) -> "LabelledData":
 def _run_all(plans: Mapping[str, TransferPlan], folder: StudyFolder, watcher: Watcher) -> list[Failure]:
     """Carries out `plans` one after the other; what failed."""
     failures: list[Failure] = []
-    processes: Any = RunProcesses()
+    processes = RunProcesses()
     for number, (name, plan) in enumerate(plans.items(), start=1):
         watcher.run_started(name, number, len(plans))
         started = time.monotonic()

@@ -5,6 +5,8 @@
     runs/MODEL/APPROACH/SIZE/seed-N/     one folder per run
     report.md, report.html, comparison.json, pictures/
     .lock               held by the one process at work
+
+Everything is written whole or not at all, so a folder can be continued whatever ended the work in it.
 """
 
 import contextlib
@@ -18,16 +20,16 @@ import yaml
 
 from hf_transfer_kit.errors import FormatError, OutputError
 from hf_transfer_kit.findings import CheckReport
-from hf_transfer_kit.plan import TransferPlan
-from hf_transfer_kit.records import RunRecord
+from hf_transfer_kit.plan import ModelSpec, Scratch, TransferPlan
+from hf_transfer_kit.records import ModelIdentity, RunRecord
 from hf_transfer_kit.values import check_format, read_json, to_mapping, write_json, write_text_atomically
 
 if TYPE_CHECKING:
-    from hf_transfer_kit.data import LabelledData
+    from hf_transfer_kit.data.labelled import LabelledData
     from hf_transfer_kit.study import Study
 
 STUDY_FILE, CHECKS_FILE, LOCK_FILE, RUNS = "study.yaml", "checks.json", ".lock", "runs"
-STUDY_FORMAT, STUDY_VERSION = "hf_transfer_kit.study", 1
+FORMAT, VERSION = "hf_transfer_kit.study", 1
 
 Preparing = Callable[[str, int, int], None]
 
@@ -36,7 +38,7 @@ class StudyFolder:
     """One process at work in the folder `path`; a folder made for a study that could not begin is removed again.
 
     Raises:
-        OutputError: on entering, the folder holds something else, cannot be written, or another process is at work in it.
+        OutputError: on entering, the folder holds something else, cannot be written, or another process works in it.
     """
 
     def __init__(self, path: Path):
@@ -58,7 +60,7 @@ class StudyFolder:
         except OutputError:
             raise
         except (FileExistsError, NotADirectoryError) as error:
-            raise OutputError(f"'{self.path}' is, or lies below, a file and no folder; choose another --out.") from error
+            raise OutputError(f"'{self.path}' is, or lies below, a file; choose another --out.") from error
         except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
             reason = getattr(error, "strerror", None) or error
             raise OutputError(f"folder '{self.path}' cannot be written ({reason}); choose another --out.") from error
@@ -67,10 +69,9 @@ class StudyFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        begun = bool(self._visible())
         self._lock.release()
-        if not begun:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if not self._visible():
                 (self.path / LOCK_FILE).unlink(missing_ok=True)
                 for folder in self._made:
                     folder.rmdir()
@@ -95,7 +96,7 @@ class StudyFolder:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise FormatError(f"'{path}' is not valid YAML; choose another --out.") from error
-        earlier = check_format(content, name=STUDY_FORMAT, version=STUDY_VERSION, where=f"'{path}'")
+        earlier = check_format(content, name=FORMAT, version=VERSION, where=f"'{path}'")
         now = to_mapping(study)
         for part in ("data", "training"):
             difference = _difference(earlier.get(part), now[part])
@@ -111,7 +112,7 @@ class StudyFolder:
             OutputError: one of them was made with other settings, other data or another model than now.
         """
         kept = set()
-        models: dict[Any, Any] = {}
+        models: dict[ModelSpec, ModelIdentity] = {}
         for name, plan in plans.items():
             if (self.run_folder(name) / "plan.yaml").exists():
                 self._check_plan(name, plan)
@@ -123,7 +124,7 @@ class StudyFolder:
                     f"the content of '{plan.data.path}' has changed since the runs in '{self.path}' were made; choose "
                     "another --out."
                 )
-            if plan.model is not None and record.model is not None and record.model.weights_digest != "random start":
+            if plan.model is not None and not isinstance(plan.approach, Scratch):
                 from hf_transfer_kit.models import identity
 
                 models[plan.model] = models.get(plan.model) or identity(plan.model)
@@ -156,7 +157,7 @@ class StudyFolder:
             kept = read_json(path)
             if isinstance(kept, dict) and kept.get("hashes") == hashes:
                 return CheckReport.from_mapping(kept.get("report", {}), where=f"'{path}'")
-        from hf_transfer_kit.checks import check_data
+        from hf_transfer_kit.checking.checks import check_data
 
         def looking(done: int, total: int) -> None:
             on_progress("looking for copies", done, total)

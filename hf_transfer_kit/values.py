@@ -120,8 +120,8 @@ def check_format(mapping: Any, *, name: str, version: int, where: str) -> dict[s
 def write_text_atomically(path: Path, text: str) -> None:
     """Writes `text` to `path` so that a reader, or a kill at any moment, sees the old file or the whole new one.
 
-    Half a surrogate pair, which UTF-8 cannot hold (a file name that is not text has some), is written as \\udc80, which
-    YAML and JSON read back.
+    Half a surrogate pair, which UTF-8 cannot hold (a file name that is not text has some), is written as \\udc80,
+    which YAML and JSON read back.
 
     Raises:
         ResourceError: the disk is full.
@@ -154,7 +154,9 @@ def write_json(path: Path, mapping: Any) -> None:
     try:
         text = json.dumps(mapping, indent=1, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise FormatError(f"'{path}' would hold a number that is NaN or infinite; JSON has no such numbers.") from error
+        raise FormatError(
+            f"'{path}' would hold a number that is NaN or infinite; JSON has no such numbers."
+        ) from error
     write_text_atomically(path, text + "\n")
 
 

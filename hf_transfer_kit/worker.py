@@ -3,12 +3,11 @@
 Imports nothing heavy at the top: a study imports this before it knows that there is work to do.
 """
 
-import contextlib
 import errno
+import multiprocessing
 import os
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 
@@ -31,21 +30,13 @@ def work(plan_yaml: str, folder: str) -> None:
 
     try:
         run(TransferPlan.from_yaml(plan_yaml), Path(folder))
-    except KeyboardInterrupt:
-        os._exit(130)
     except Exception as error:
-        _log(error)
         if _is_full(error):
-            os._exit(DISK_FULL)
-        if isinstance(error, TransferKitError):
-            sys.exit(KIT_ERROR)
-        raise
-
-
-def _log(error: Exception) -> None:
-    """The traceback in log.txt, if that can still be written."""
-    with contextlib.suppress(OSError):
-        traceback.print_exception(error)
+            os._exit(DISK_FULL)  # nothing more can be logged either
+        if not isinstance(error, TransferKitError):
+            raise
+        traceback.print_exc()
+        sys.exit(KIT_ERROR)
 
 
 def _is_full(error: BaseException | None) -> bool:
@@ -59,11 +50,12 @@ def _is_full(error: BaseException | None) -> bool:
 
 def _end_with_parent() -> None:
     """Ends this process when the study's process is gone, even by kill -9: two must not write into one folder."""
-    parent = os.getppid()
+    study = multiprocessing.parent_process()  # not getppid: that is the fork server, which outlives the study
+    if study is None:
+        return
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        study.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -51,7 +51,7 @@ class Job:
 
     def labels(self, part: str) -> np.ndarray:
         """Class numbers of the rows of `part` that the run uses."""
-        return np.asarray(self.data.part(part)["label"])[self.rows(part)]
+        return np.asarray(self.data.part(part)["label"][:])[self.rows(part)]
 
     def inputs(self, part: str) -> Sequence[Any]:
         """Inputs of the rows of `part` that the run uses, read when asked for."""
@@ -72,8 +72,8 @@ class Outcome:
     Fields:
         predictor: the model.
         validation_logits, test_logits: (rows, classes).
-        train_seconds, train_cpu_seconds, train_flops, peak_memory_mib, trainable_parameters, total_parameters, cached: as in
-            `records.Cost`.
+        train_seconds, train_cpu_seconds, train_flops, peak_memory_mib, trainable_parameters, total_parameters,
+            cached: as in `records.Cost`.
         details: what the approach found out by itself, for the record; plain values.
     """
 

@@ -70,8 +70,9 @@ def build(job: Job) -> Built:
     else:
         rate = approach.learning_rate or job.task.learning_rate
         rates = {"lr": rate, "head_lr": approach.head_learning_rate, "decay": approach.decay}
+    new = new if pretrained else []  # from a random start no part is newer than another
     optimizer = discriminative_lr(
-        model, **rates, weight_decay=plan.training.weight_decay, new_parameters=new if pretrained else [], blocks=blocks
+        model, **rates, weight_decay=plan.training.weight_decay, new_parameters=new, blocks=blocks
     )
     return Built(model=model, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=open_blocks)
 
@@ -88,8 +89,8 @@ def _with_adapters(
         raise UnsupportedSetupError(f"{type(model).__name__} has no linear or convolution layer to adapt; use full.")
     exact = "|".join(re.escape(name) for name in targets)
     config = LoraConfig(
-        r=approach.rank, lora_alpha=approach.alpha, lora_dropout=0.0, target_modules=f"^({exact})$", modules_to_save=heads,
-        task_type=TaskType.SEQ_CLS if hasattr(model, "get_input_embeddings") and "input_ids" == model.main_input_name else None,
+        r=approach.rank, lora_alpha=approach.alpha, lora_dropout=0.0, target_modules=f"^({exact})$",
+        modules_to_save=heads, task_type=TaskType.SEQ_CLS if model.main_input_name == "input_ids" else None,
     )  # fmt: skip
     adapted = get_peft_model(model, config)
     show_geometry(adapted)
@@ -98,8 +99,8 @@ def _with_adapters(
     blocks = find_blocks(adapted)
     trained_heads = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_" not in n]
     optimizer = discriminative_lr(
-        adapted, approach.learning_rate or 1e-3, head_lr=approach.head_learning_rate, decay=1.0, weight_decay=weight_decay,
-        new_parameters=trained_heads, blocks=blocks,
+        adapted, approach.learning_rate or 1e-3, head_lr=approach.head_learning_rate, decay=1.0,
+        weight_decay=weight_decay, new_parameters=trained_heads, blocks=blocks,
     )  # fmt: skip
     return Built(model=adapted, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=len(blocks))
 
@@ -117,7 +118,7 @@ def lora_targets(model: nn.Module, heads: Iterable[str]) -> list[str]:
 
 
 def show_geometry(adapted: nn.Module) -> None:
-    """Gives adapted convolutions the attributes that MobileNet reads off them to pad (peft 0.21 hides them); also after loading."""
+    """Gives adapted convolutions the attributes that MobileNet pads by, and that peft 0.21 hides."""
     from peft.tuners.lora.layer import Conv2d
 
     for module in adapted.modules():
@@ -149,8 +150,8 @@ def _batch_norms(model: nn.Module) -> list[nn.Module]:
 def keep_in_eval(model: nn.Module, modules: Iterable[nn.Module]) -> None:
     """Keeps `modules` in eval mode while `model` trains; the Trainer calls model.train() before every step.
 
-    Frozen layers then give the same output for the same input, and batch norm keeps the statistics of pre-training, which
-    are better than those of a small batch and do not depend on how batches are spread over processes.
+    Frozen layers then give the same output for the same input, and batch norm keeps the statistics of pre-training,
+    which are better than those of a small batch and do not depend on how batches are spread over processes.
     """
     frozen = list(modules)
 

@@ -1,4 +1,4 @@
-"""The controls that stand beside every comparison for free: the majority class, and learning without a pre-trained model."""
+"""The controls beside every comparison, for free: the majority class, and learning without a pre-trained model."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -72,8 +72,8 @@ class FeaturesPredictor(Predictor):
         model = self._below.model
         if identity(model).weights_digest != self._below.weights_digest:
             raise ModelError(
-                f"model '{model.name}' has changed since this run, so that its head no longer fits; bring the old model "
-                "back, or run again."
+                f"model '{model.name}' has changed since this run, so that its head no longer fits; bring the old "
+                "model back, or run again."
             )
         return self._task.load_backbone(model).to(device()), self._task.load_processor(model)
 
@@ -99,7 +99,10 @@ class FeaturesFit(Fit):
         )  # fmt: skip
         save_head(head, job.folder / "model")
         write_json(job.folder / "model" / SETTINGS_FILE, to_mapping(below))
-        passes = [(len(part.rows) / max(part.features.cost.rows, 1), part.features.cost) for part in (train, validation)]
+        learned = (train.features.cost, len(train.rows)), (validation.features.cost, len(validation.rows))
+        passes = [
+            (rows / max(cost.rows, 1), cost) for cost, rows in learned
+        ]  # a subset pays for its share of the pass
         loading = train.features.cost
         return Outcome(
             predictor=FeaturesPredictor(job.task, below, head),
@@ -114,8 +117,9 @@ class FeaturesFit(Fit):
             trainable_parameters=head.weight.size + head.bias.size,
             total_parameters=loading.parameters + head.weight.size + head.bias.size,
             cached=all(part.features.cached for part in parts.values()),
-            details={"layer": choice.layer, "layers": len(train.features.layers), "leave_one_out": choice.leave_one_out,
-                     "inverse_penalty": head.inverse_penalty, "seconds_now": meter.seconds},
+            details={"layer": choice.layer, "layers": len(train.features.layers),
+                     "leave_one_out": choice.leave_one_out, "inverse_penalty": head.inverse_penalty,
+                     "seconds_now": meter.seconds},
         )  # fmt: skip
 
     def load(self, record: RunRecord, folder: Path) -> FeaturesPredictor:
@@ -180,7 +184,7 @@ def _wanted_layers(approach: Features, features: LayerFeatures) -> tuple[str, ..
     name = str(layer + count if isinstance(layer, int) and layer < 0 else layer)
     if name not in features.names:
         raise PlanError(
-            f"features.layer={layer}: the model has layers 0 to {count - 1}; use one of them, a negative number from the "
-            "top, mean or auto."
+            f"features.layer={layer}: the model has layers 0 to {count - 1}; use one of them, a negative number from "
+            "the top, mean or auto."
         )
     return (name,)

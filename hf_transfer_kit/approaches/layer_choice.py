@@ -1,8 +1,8 @@
-"""Which layer of a frozen model to answer from, and the head on it; the choice is remembered beside the cached features.
+"""Which layer of a frozen model to answer from, and the head on it; the choice is remembered beside the features.
 
-The leave-one-out probe looks at training data alone. Layers that it cannot tell apart (within one standard error of its
-best accuracy) each get a head, and the lowest validation loss decides. The same features, labels and rows always give the
-same choice, so a second run reads it and fits one head.
+The leave-one-out probe looks at training data alone. Layers that it cannot tell apart (within one standard error of
+its best accuracy) each get a head, and the lowest validation loss decides. The same features, labels and rows always
+give the same choice, so a second run reads it and fits one head.
 """
 
 import contextlib
@@ -42,7 +42,8 @@ class LabelledFeatures:
 
     def named(self, layer: str) -> np.ndarray:
         """(rows, width)."""
-        return self.features.named(layer)[self.rows]
+        used: np.ndarray = self.features.named(layer)[self.rows]
+        return used
 
     def digest(self) -> str:
         """Changes with the features, the rows and the labels."""
@@ -111,7 +112,7 @@ def _remembered(path: Path) -> LayerChoice | None:
 
 
 def _probe(layers: Sequence[str], train: LabelledFeatures, n_classes: int) -> tuple[dict[str, float], list[str]]:
-    """(leave-one-out accuracy of every layer, at most SHORTLIST layers that are as good as the best, the best first)."""
+    """(leave-one-out accuracy of every layer, at most SHORTLIST layers that may be the best, the best first)."""
     best, results = choose_layer({layer: train.named(layer) for layer in layers}, train.labels, n_classes)
     top = results[best].accuracy
     error = (top * (1 - top) / min(len(train.labels), MAX_PROBE_ROWS)) ** 0.5

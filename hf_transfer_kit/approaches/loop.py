@@ -1,9 +1,9 @@
 """The training loop of the kit: transformers.Trainer, with an order of rows and a loss that do not depend on how many
 processes and micro-batches share the work, early stopping, and checkpoints a killed run can continue from.
 
-Loss: sum over the labelled rows of the whole optimizer step divided by their number. The Trainer's default for BERT-like
-classifiers averages each micro-batch and does not divide by their number (transformers 5.23): gradients come out larger by
-processes x accumulation.
+Loss: sum over the labelled rows of the whole optimizer step divided by their number. The Trainer's default for
+BERT-like classifiers averages each micro-batch and does not divide by their number (transformers 5.23): gradients come
+out larger by processes x accumulation.
 """
 
 import math
@@ -44,8 +44,8 @@ class OrderedTrainer(Trainer):
 class LoopCallback(TrainerCallback):
     """Keeps the best weights, stops when validation no longer improves, checkpoints by the clock, says how far it is.
 
-    Cost: one copy of what trains. Multi-GPU: the first process's clock decides for all when to checkpoint. Resume: the best
-    weights lie beside each checkpoint; best value and patience are read from the Trainer's own log.
+    Cost: one copy of what trains. Multi-GPU: the first process's clock decides for all when to checkpoint. Resume: the
+    best weights lie beside each checkpoint; best value and patience are read from the Trainer's own log.
     """
 
     def __init__(self, order: BatchOrder, training: Training, events: EventWriter, resume_from: Path | None):
@@ -66,14 +66,16 @@ class LoopCallback(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
         numbers = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
-        self._events.write("log", stage="training", done=state.global_step, total=state.max_steps, **numbers)
+        self._events.write(
+            "log", stage="training", done=state.global_step, total=state.max_steps, message="", **numbers
+        )
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, metrics: dict[str, float], **kwargs: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
         losses = _validation_losses(state)
         if math.isinf(min(losses)):
             raise PlanError(
-                f"training diverged: the validation loss is {metrics['eval_nll']} after {state.global_step} steps; lower the "
-                "approach's learning_rate."
+                f"training diverged: after {state.global_step} steps the validation loss is no finite number; lower "
+                "the approach's learning_rate."
             )
         since_best = len(losses) - 1 - int(np.argmin(losses))
         if since_best == 0:
@@ -95,7 +97,7 @@ class LoopCallback(TrainerCallback):
         if state.is_world_process_zero:
             save_file(self._best, folder / f".{BEST_FILE}")
             (folder / f".{BEST_FILE}").replace(folder / BEST_FILE)  # its presence says that the checkpoint is complete
-            remove_checkpoints(folder.parent, except_for=folder)  # not by the Trainer: it would do so before this point
+            remove_checkpoints(folder.parent, except_for=folder)  # the Trainer's own limit would act before this point
         self._last_saved = time.monotonic()
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
@@ -167,14 +169,14 @@ def train(
     model: Any, optimizer: torch.optim.Optimizer, train_rows: Rows, validation_rows: Rows, training: Training, *,
     seed: int, folder: Path, events: EventWriter, callbacks: tuple[TrainerCallback, ...] = (),
 ) -> OrderedTrainer:  # fmt: skip
-    """Trains `model` in place, ending at its best weights on validation; returns the Trainer, for its state and predictions.
+    """Trains `model` in place, ending at its best weights on validation; returns the Trainer, for its state.
 
     Args:
         folder: for checkpoints; a complete one in it is continued from.
 
     Raises:
-        PlanError: the batch size cannot be spread evenly over processes and micro-batches, a tracker is unknown, or training
-            diverges.
+        PlanError: the batch size cannot be spread evenly over processes and micro-batches, a tracker is unknown, or
+            training diverges.
         MissingExtraError: a tracker's package is not installed.
         UnsupportedSetupError: the model cannot do gradient checkpointing.
     """
@@ -193,7 +195,7 @@ def train(
         optimizers=(optimizer, None), callbacks=[loop, *callbacks],
     )  # fmt: skip
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # accelerate leaves bf16 autocast in the model's forward
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # takes bf16 autocast out of its forward again
     return trainer
 
 
@@ -203,13 +205,14 @@ def _check_setup(training: Training, model: Any) -> None:
 
     for name in training.report_to:
         if name not in INTEGRATION_TO_CALLBACK:
-            raise PlanError(f"training.report_to='{name}': unknown tracker; {did_you_mean(name, INTEGRATION_TO_CALLBACK)}")
+            hint = did_you_mean(name, INTEGRATION_TO_CALLBACK)
+            raise PlanError(f"training.report_to='{name}' is not a tracker that the Trainer knows; {hint}")
         if name not in get_available_reporting_integrations():
             raise MissingExtraError(f"training.report_to='{name}' needs its package: pip install {name}")
     if training.gradient_checkpointing and not _without_adapters(model).supports_gradient_checkpointing:
         raise UnsupportedSetupError(
-            f"{type(_without_adapters(model)).__name__} cannot recompute its activations; set training.gradient_checkpointing "
-            "to false and raise training.accumulation to save memory."
+            f"{type(_without_adapters(model)).__name__} cannot recompute its activations; set "
+            "training.gradient_checkpointing to false, and raise training.accumulation to save memory."
         )
 
 
@@ -235,7 +238,7 @@ def _arguments(training: Training, rows: int, seed: int, folder: Path) -> Traini
         eval_strategy="steps", eval_steps=interval, save_strategy="no",
         logging_strategy="steps", logging_steps=interval, report_to=list(training.report_to) or "none",
         remove_unused_columns=False, label_names=["labels"], disable_tqdm=True, log_level="warning",
-        gradient_checkpointing=training.gradient_checkpointing, dataloader_pin_memory=gpu,
+        gradient_checkpointing=training.gradient_checkpointing or None, dataloader_pin_memory=gpu,
     )  # fmt: skip
     args._n_gpu = min(args.n_gpu, 1)  # one process, one GPU: DataParallel would multiply the batch
     shares = args.world_size * training.accumulation
@@ -252,8 +255,9 @@ def _metrics(prediction: Any) -> dict[str, float]:
     from hf_transfer_kit.metrics import accuracy, log_softmax, negative_log_likelihood
 
     logits, labels = np.asarray(prediction.predictions, dtype=np.float64), prediction.label_ids
+    diverged = not np.isfinite(logits).all()
     return {
-        "nll": negative_log_likelihood(log_softmax(logits), labels),
+        "nll": math.inf if diverged else negative_log_likelihood(log_softmax(logits), labels),
         "accuracy": accuracy(labels, logits.argmax(axis=1)),
     }
 

@@ -1,7 +1,7 @@
 """Rows for the training loop: encoded inputs, and the order in which they come.
 
-The order is a function of seed and epoch alone, given as whole global batches: one process or many, one micro-batch or many,
-first attempt or resumed, every optimizer step sees the same rows.
+The order is a function of seed and epoch alone, given as whole global batches: one process or many, one micro-batch or
+many, first attempt or resumed, every optimizer step sees the same rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,8 +83,8 @@ class BatchOrder(Sampler[int]):
     Args:
         lengths: of each row.
         batch_size: rows per optimizer step.
-        fill: complete the last batch with fillers, copies of its own rows (numbered from `len(lengths)` on): needed where
-            it is cut into equal pieces, or where a batch norm would see a batch of one.
+        fill: complete the last batch with fillers, copies of its own rows (numbered from `len(lengths)` on): needed
+            where it is cut into equal pieces, or where a batch norm would see a batch of one.
         seed: of the order; epoch e has an order of its own.
     """
 

@@ -49,18 +49,20 @@ class TrainedFit(Fit):
     def fit(self, job: Job) -> Outcome:
         max_length = job.plan.data.max_length
         with Meter() as meter:
-            job.events.write("stage", stage="loading", message=f"loading {job.plan.model.name if job.plan.model else ''}")
+            job.events.write("stage", stage="loading", message="loading the model")
             built = build(job)
             built.model.to(device())
             short_cut = _short_cut(job, built)
-            sets = [
-                Rows(job.task, built.processor, job.inputs(part), job.labels(part), max_length, short_cut.rows.get(part))
+            train_rows, validation_rows = (
+                Rows(
+                    job.task, built.processor, job.inputs(part), job.labels(part), max_length, short_cut.rows.get(part)
+                )
                 for part in ("train", "validation")
-            ]
-            flops_per_unit = _count_flops(built.model, sets[0])
+            )  # fmt: skip
+            flops_per_unit = _count_flops(built.model, train_rows)
             job.events.write("stage", stage="training", message=f"training {job.plan.approach.name}")
             trainer = train(
-                built.model, built.optimizer, sets[0], sets[1], job.plan.training,
+                built.model, built.optimizer, train_rows, validation_rows, job.plan.training,
                 seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events,
             )  # fmt: skip
         if short_cut.boundary is not None:
@@ -87,16 +89,18 @@ class TrainedFit(Fit):
         )  # fmt: skip
 
     def load(self, record: RunRecord, folder: Path) -> TrainedPredictor:
-        task, local = get_task(record.task), ModelSpec(name=str(folder))
-        processor = task.load_processor(local)
+        task, spec = get_task(record.task), ModelSpec(name=str(folder))
         if isinstance(record.plan.approach, Lora) and record.plan.model is not None:
             from peft import PeftModel
 
-            base, _ = task.load_classifier(record.plan.model, record.label_names, processor)
-            model = PeftModel.from_pretrained(base, str(folder))
+            spec = record.plan.model  # adapters are kept without the model they stand on
+            processor = task.load_processor(spec)
+            base, _ = task.load_classifier(spec, record.label_names, processor)
+            model: Any = PeftModel.from_pretrained(base, str(folder))
             show_geometry(model)
         else:
-            model, _ = task.load_classifier(local, record.label_names, processor)
+            processor = task.load_processor(spec)
+            model, _ = task.load_classifier(spec, record.label_names, processor)
         return TrainedPredictor(task, model.to(device()), processor, record.plan.data.max_length)
 
 
@@ -150,9 +154,13 @@ def _store(job: Job, built: Built, boundary: Boundary, limit_mib: float) -> dict
     total, before = len(job.train_rows) + len(job.validation_rows), 0
     stored: dict[str, Stored] = {}
     for part in ("train", "validation"):
+
+        def show(done: int, _: int, before: int = before) -> None:
+            job.events.progress("features", before + done, total)
+
         stored[part] = boundary.store(
             job.task, built.processor, job.inputs(part), max_length=job.plan.data.max_length, limit_mib=limit_mib,
-            on_progress=lambda done, _, before=before: job.events.progress("features", before + done, total),
+            on_progress=show,
         )  # fmt: skip
         limit_mib, before = limit_mib - stored[part].mib, before + len(stored[part].rows)
     return stored
@@ -170,7 +178,7 @@ def _check(job: Job, built: Built, boundary: Boundary, activations: list[torch.T
 
 
 def _count_flops(model: Any, rows: Rows) -> float:
-    """Floating-point operations of forward and backward per unit of padded size (token or image), on a few real rows."""
+    """Floating-point operations of forward and backward per unit of padded size (token or image), on real rows."""
     batch = rows.collate([rows[i] for i in range(min(COUNTED_ROWS, len(rows)))])
     size = len(batch["labels"]) * int(rows.lengths[: len(batch["labels"])].max())
     batch = {name: tensor.to(device()) for name, tensor in batch.items()}

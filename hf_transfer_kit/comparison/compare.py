@@ -29,10 +29,10 @@ from hf_transfer_kit.comparison.result import (
     Measurement,
     Scores,
 )
+from hf_transfer_kit.comparison.verdict import decide, negative_transfer
 from hf_transfer_kit.errors import FormatError
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.records import ModelIdentity, RunRecord
-from hf_transfer_kit.comparison.verdict import decide, negative_transfer
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -146,10 +146,19 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResul
                 p_value=p_values.get(i),
                 gain_over_control=difference(i, control) if arm.approach.name not in CONTROLS else None,
                 gain_over_scratch=difference(i, scratch.get(arm.model)) if pretrained else None,
+                layer=arm.records[0].details.get("layer"),
+                last_layer=_last_layer(arm),
                 cost=arm.mean_cost(),
             )
         )
     return sorted(results, key=lambda result: -result.accuracy)  # stable: level arms stay in their order
+
+
+def _last_layer(arm: Arm) -> float | None:
+    """Leave-one-out accuracy of the last layer of frozen features, mean over seeds."""
+    probes = [(record.details.get("leave_one_out", {}), record.details.get("layers", 0)) for record in arm.records]
+    last = [probe[str(layers - 1)] for probe, layers in probes if str(layers - 1) in probe]
+    return float(np.mean(last)) if last else None
 
 
 def _scores(arm: Arm, samples: Samples, rows: Rows) -> Scores:

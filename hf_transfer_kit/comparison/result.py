@@ -76,6 +76,8 @@ class ArmResult:
         p_value: exact McNemar test against the best arm, over seeds and corrected over arms; None for the best arm.
         gain_over_control: accuracy minus that of the best control; None for controls and where there is none.
         gain_over_scratch: accuracy minus that of the same model from a random start; None where that was not measured.
+        layer, last_layer: of frozen features: the layer read (of the first seed), and the leave-one-out accuracy of
+            the last layer on training rows, mean over seeds; None for other approaches.
         cost: means over the seeds.
     """
 
@@ -92,6 +94,8 @@ class ArmResult:
     p_value: float | None = None
     gain_over_control: Estimate | None = None
     gain_over_scratch: Estimate | None = None
+    layer: str | None = None
+    last_layer: float | None = None
     cost: Cost
 
     @property

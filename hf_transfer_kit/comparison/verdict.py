@@ -81,7 +81,26 @@ def negative_transfer(arms: Sequence[ArmResult]) -> tuple[str, ...]:
             rivals.append((f"the same model from a random start ({start})", arm.gain_over_scratch.value))
         if rivals:
             sentences.append(_negative_sentence(arm, accuracy(arm.accuracy, half_width), rivals))
+        elif control and arm.last_layer is not None and not _last_layer_is_better(arm, control):
+            sentences.append(_upper_layers_sentence(arm, control, half_width))
     return tuple(sentences)
+
+
+def _last_layer_is_better(arm: ArmResult, control: ArmResult) -> bool:
+    """Whether the last layer's leave-one-out accuracy lies above the control's accuracy beyond the error of both."""
+    last = arm.last_layer or 0.0
+    error = (1.96**2 * last * (1 - last) / arm.train_size + control.scores.accuracy.half_width**2) ** 0.5
+    return last - control.accuracy > error
+
+
+def _upper_layers_sentence(arm: ArmResult, control: ArmResult, half_width: float) -> str:
+    """Of frozen features that are good only because a lower layer is read."""
+    return (
+        f"Negative transfer in the upper layers: the last layer of {short_model_name(arm.model or '')} reads "
+        f"{accuracy(arm.last_layer or 0.0, half_width)} (leave-one-out on training rows), no better than {control.name} "
+        f"({accuracy(control.accuracy, half_width)}); features does better because it reads layer {arm.layer}. What this "
+        "model learned last does not carry over: keep to the lower layer, fine-tune all of it, or choose another model."
+    )
 
 
 def _negative_sentence(arm: ArmResult, shown: str, rivals: list[tuple[str, float]]) -> str:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -6,13 +7,11 @@ from synthetic_records import hits, make_cost, make_record
 
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import ArmResult, Estimate, Scores
-from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow
 from hf_transfer_kit.comparison.verdict import decide, more_test_items, negative_transfer
+from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow
 
 
-def make_arm(
-    name, accuracy, behind=None, *, seconds=1.0, approach=None, over_control=None, over_scratch=None
-):
+def make_arm(name, accuracy, behind=None, *, seconds=1.0, approach=None, over_control=None, over_scratch=None):
     """An arm; intervals are (value, low, high)."""
 
     def estimate(numbers):
@@ -221,6 +220,21 @@ def test_negative_transfer_against_a_random_start_and_within_the_error():
         in sentence
     )
     assert "choose another model" in sentence
+
+
+def test_a_last_layer_no_better_than_a_control_is_negative_transfer_although_a_lower_layer_helps():
+    control = make_arm("raw pixels", 0.75, approach="shallow")
+    frozen = make_arm("features", 0.87, over_control=(0.12, 0.08, 0.16))
+
+    useless = dataclasses.replace(frozen, layer="10", last_layer=0.66)
+    (sentence,) = negative_transfer([useless, control])
+
+    assert sentence.startswith("Negative transfer in the upper layers: the last layer of mini reads 0.660")
+    assert "no better than raw pixels (0.750)" in sentence
+    assert "because it reads layer 10." in sentence
+    # 0.02 from the control's interval and 1.96 * sqrt(0.87 * 0.13 / 100) = 0.066 from 100 rows: 0.069 together
+    assert negative_transfer([dataclasses.replace(frozen, layer="10", last_layer=0.83), control]) == ()
+    assert len(negative_transfer([dataclasses.replace(frozen, layer="10", last_layer=0.81), control])) == 1
 
 
 def test_arms_that_beat_controls_and_random_start_are_no_negative_transfer():

@@ -1,0 +1,30 @@
+"""base.py with lower rates for lower blocks, and a higher one for the new head."""
+
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+
+from hf_transfer_kit import DataSpec, ModelSpec, demo_data, discriminative_lr, load_data, resolve_model
+
+data = load_data(DataSpec(path=str(demo_data())))
+source = resolve_model(ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2"))
+tokenizer = AutoTokenizer.from_pretrained(source)
+model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=len(data.label_names))
+rows = {
+    part: data.part(part).map(lambda batch: tokenizer(batch["input"]), batched=True, remove_columns="input")
+    for part in ("train", "test")
+}
+args = TrainingArguments(
+    output_dir="runs/discriminative_lr", num_train_epochs=2, learning_rate=5e-5, per_device_train_batch_size=16, save_strategy="no",
+    report_to="none",
+)  # fmt: skip
+optimizer = discriminative_lr(model, lr=5e-5, decay=0.95, head_lr=1e-3)  # New
+trainer = Trainer(
+    model=model,
+    args=args,
+    train_dataset=rows["train"],
+    eval_dataset=rows["test"],
+    processing_class=tokenizer,
+    optimizers=(optimizer, None),  # New
+    compute_metrics=lambda answer: {"accuracy": float((answer.predictions.argmax(-1) == answer.label_ids).mean())},
+)
+trainer.train()
+print(trainer.evaluate())
