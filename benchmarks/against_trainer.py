@@ -6,13 +6,14 @@ Both sides run on one thread; so import this before torch.
 import argparse
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -32,7 +33,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils import logging
 
 from hf_transfer_kit.approaches import FITS, Fit, Job, Outcome
 from hf_transfer_kit.data.labelled import load_data
@@ -45,7 +46,7 @@ from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.run import run
 
 torch.set_num_threads(1)
-disable_progress_bar()
+logging.disable_progress_bar()
 
 LIBRARIES = ("hf-transfer-kit", "torch", "transformers", "accelerate", "datasets", "scikit-learn", "numpy")
 BATCH_SIZE = 32
@@ -146,6 +147,7 @@ def train_plainly(
     It evaluates on validation where there is one, else on test, whose last evaluation is then the answer.
     """
     with tempfile.TemporaryDirectory() as folder, times.measure():
+        logging.set_verbosity_error()  # every Trainer sets its own
         set_seed(asked.seed)
         source = resolve(ModelSpec(name=asked.model))
         tokenizer, model = AutoTokenizer.from_pretrained(source), make_model(source, drawn.classes)
@@ -187,7 +189,7 @@ def run_kit(plan: TransferPlan, fit: Times, whole: Times) -> RunRecord:
     approach = FITS[type(plan.approach)]
     FITS[type(plan.approach)] = TimedFit(approach, fit)
     try:
-        with tempfile.TemporaryDirectory() as folder, whole.measure():
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), whole.measure():
             record = run(plan, Path(folder) / "run")
     finally:
         FITS[type(plan.approach)] = approach

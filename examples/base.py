@@ -2,10 +2,12 @@
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-from hf_transfer_kit import DataSpec, ModelSpec, demo_data, load_data, resolve_model
+from hf_transfer_kit import DataSpec, ModelSpec, load_data
+from hf_transfer_kit.demo import demo_data
+from hf_transfer_kit.models import resolve
 
 data = load_data(DataSpec(path=str(demo_data())))
-source = resolve_model(ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2"))
+source = resolve(ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2"))
 tokenizer = AutoTokenizer.from_pretrained(source)
 model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=len(data.label_names))
 rows = {

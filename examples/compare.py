@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hf_transfer_kit import DataSpec, Features, ModelSpec, Study, TopLayers, Training, carry_out, demo_data
+from hf_transfer_kit import DataSpec, Features, ModelSpec, Study, TopLayers, Training, carry_out
+from hf_transfer_kit.demo import demo_data
 
 if __name__ == "__main__":  # each run has a process of its own, which imports this file
     study = Study(

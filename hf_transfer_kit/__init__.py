@@ -134,7 +134,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         from hf_transfer_kit.errors import did_you_mean
 
-        raise AttributeError(f"hf_transfer_kit has no '{name}'; {did_you_mean(name, __all__)}")
+        hint = "" if name.startswith("_") else f"; {did_you_mean(name, __all__)}"
+        raise AttributeError(f"module 'hf_transfer_kit' has no attribute '{name}'{hint}")
     value = globals()[name] = getattr(import_module(f"hf_transfer_kit.{_HOMES[name]}"), name)
     return value
 

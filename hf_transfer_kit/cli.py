@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import traceback
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -212,7 +213,9 @@ def main() -> None:
         _refuse(error, f"{error.filename or 'the output'}: {error.strerror or error}")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            typer.echo("transfer-kit: interrupted; what is finished is kept, the same command does the rest.", err=True)
+            typer.echo(
+                "transfer-kit: interrupted; what is finished is kept, the same command does the rest.", err=True
+            )
         raise
 
 
@@ -287,7 +290,8 @@ def _console() -> "Console":
 
 
 def _quiet_libraries() -> None:
-    """Progress bars and advice of the libraries would break up ours; their warnings are in each run's log.txt."""
+    """Bars, advice and warnings of the libraries would break up what is said here; of a run, log.txt has them."""
+    warnings.simplefilter("ignore")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -198,10 +198,9 @@ def load_tokenizer(model: ModelSpec) -> Any:
             f"the tokenizer of '{model.name}' has no padding, end or unknown token; set pad_token and save it."
         )
     positions = getattr(load_config(model).get_text_config(), "max_position_embeddings", None)
-    if positions and tokenizer.model_max_length > positions:  # many tokenizers do not know how long their model reads
-        tokenizer.model_max_length = (
-            positions - 2
-        )  # RoBERTa and its kin start to count after their padding token, at 2
+    if positions and tokenizer.model_max_length > positions:
+        # Many tokenizers do not know how long their model reads. RoBERTa and its kin count positions from 2.
+        tokenizer.model_max_length = positions - 2
     return tokenizer
 
 

@@ -15,7 +15,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -282,15 +282,17 @@ def _output_to(log: Path) -> Iterator[TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with open(log, "a", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
     try:
-        with open(saved[0], "w", encoding="utf-8", closefd=False) as terminal:
+        with (
+            open(log, "a", encoding="utf-8", buffering=1) as file,
+            open(saved[0], "w", encoding="utf-8", closefd=False) as terminal,
+            redirect_stdout(file),
+            redirect_stderr(file),
+        ):
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
             yield terminal
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
         for descriptor, target in zip(saved, (1, 2), strict=True):
             os.dup2(descriptor, target)
             os.close(descriptor)

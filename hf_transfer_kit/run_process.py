@@ -7,11 +7,14 @@ import errno
 import multiprocessing
 import shutil
 import signal
+import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hf_transfer_kit.errors import OutputError, ResourceError
@@ -44,7 +47,8 @@ class RunProcesses:
             raise OutputError(f"'{folder}' cannot be made ({error.strerror}); choose another --out.") from error
         events = _Follower(folder / "events.jsonl")
         process = self._context.Process(target=work, args=(plan.to_yaml(), str(folder)), daemon=True)
-        process.start()
+        with _no_main():
+            process.start()
         last_error = ""
         try:
             while True:
@@ -76,6 +80,17 @@ def _context() -> BaseContext:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Keeps new processes from importing the script that was started: it would begin the study anew in each of them."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end(process: Any) -> None:

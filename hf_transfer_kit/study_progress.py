@@ -35,7 +35,7 @@ class StudyProgress:
         self._current = self._bars.add_task("", total=None, left="", visible=False)
         self._names: Sequence[str] = ()
         self._spent: dict[str, list[float]] = {}
-        self._run_started = 0.0
+        self._number, self._run_started = 0, 0.0
         self._stage, self._stage_started = "", 0.0
 
     def __enter__(self) -> "StudyProgress":
@@ -67,11 +67,10 @@ class StudyProgress:
 
     def run_started(self, name: str, number: int, total: int) -> None:
         """Moves both bars to run `number` of `total`."""
-        self._bars.reset(self._all, total=total, completed=number - 1, description=f"run {number} of {total}")
-        self._bars.update(self._all, left=self._time_left(number - 1))
-        self._bars.reset(self._current, total=None, description=f"  {name}", left="starting")
-        self._run_started = time.monotonic()
-        self._stage = ""
+        self._number, self._run_started, self._stage = number, time.monotonic(), ""
+        self._bars.reset(self._all, total=total, completed=number - 1, description=f"run {number} of {total}", left="")
+        self._bars.reset(self._current, total=None, description=f"  {_shown(name)}", left="starting")
+        self._show_time_left(0.0)
 
     def run_event(self, event: Event) -> None:
         """Moves the bar of the current run."""
@@ -81,9 +80,12 @@ class StudyProgress:
             if event.stage != self._stage:
                 self._stage, self._stage_started = event.stage, time.monotonic()
                 self._bars.reset(self._current, total=event.total)
-            left = _rest(time.monotonic() - self._stage_started, event.done, event.total)
-            text = f"{event.stage} {event.done}/{event.total}{left}"
+            spent = time.monotonic() - self._stage_started
+            rest = spent / event.done * (event.total - event.done) if event.done and spent > 1 else 0.0
+            at_most = f", at most {quantities.seconds(rest)}" if rest >= 1 else ""  # training may stop early
+            text = f"{event.stage} {event.done}/{event.total}{at_most}"
             self._bars.update(self._current, completed=event.done, total=event.total, left=text)
+            self._show_time_left(rest)
 
     def run_ended(self, name: str, message: str, seconds: float) -> None:
         """Prints how the run ended."""
@@ -97,36 +99,51 @@ class StudyProgress:
         """A line that is cut nowhere: the terminal wraps it, a file keeps it whole."""
         self._console.print(Text(text, style=style), soft_wrap=True)
 
-    def _time_left(self, done: int) -> str:
-        return time_left(self._names[done:], self._spent)
+    def _show_time_left(self, rest: float) -> None:
+        """Of all runs, where the current stage of the current one has `rest` seconds to go; 0: not known."""
+        elapsed = time.monotonic() - self._run_started
+        current, *later = self._names[self._number - 1 :]
+        left = seconds_left(current, later, self._spent, elapsed, rest)
+        text = "" if left is None else f"about {quantities.seconds(max(left, 1.0))} left"
+        self._bars.update(self._all, left=text)
 
 
-def time_left(names: Sequence[str], spent: Mapping[str, Sequence[float]]) -> str:
-    """How long the runs `names` will take, given the seconds `spent` on finished ones of each arm (name without seed).
+def seconds_left(
+    current: str, later: Sequence[str], spent: Mapping[str, Sequence[float]], elapsed: float, rest: float
+) -> float | None:
+    """Seconds until all runs are done; None where nothing is known yet.
 
-    An arm without a finished run is taken to last as long as the longest so far; later ones are mostly dearer, so then
-    it is "at least". Nothing is said before a first run has ended.
+    A run lasts as long as finished ones of its arm (its name without the seed) did on average; one of another arm as
+    long as the longest so far, as cheap arms come first.
+
+    Args:
+        current, later: names of the run at work and of those after it.
+        spent: seconds of the finished runs, by arm.
+        elapsed: seconds since the current run began.
+        rest: seconds that its current stage will take at its pace so far; 0: not known.
 
     Example:
-        >>> time_left(["m/full/all/seed-1", "m/full/all/seed-2"], {"m/full/all": [30.0]})
-        'about 1 min 0 s left'
-        >>> time_left(["m/lora/all/seed-0"], {"m/full/all": [30.0]})
-        'at least 30 s left'
+        >>> seconds_left("m/full/all/seed-1", ["m/full/all/seed-2"], {"m/full/all": [30.0]}, elapsed=10.0, rest=0.0)
+        50.0
+        >>> seconds_left("m/full/all/seed-0", [], {}, elapsed=10.0, rest=25.0)
+        25.0
     """
-    if not spent:
-        return ""
     means = {arm: mean(seconds) for arm, seconds in spent.items()}
-    left = sum(means.get(_arm(name), max(means.values())) for name in names)
-    known = all(_arm(name) in means for name in names)
-    return f"{'about' if known else 'at least'} {quantities.seconds(left)} left"
+    if rest:
+        means.setdefault(_arm(current), elapsed + rest)
+    if not means:
+        return None
+    longest = max(means.values())
+    now = min(rest or longest, max(means.get(_arm(current), longest) - elapsed, 0.0))
+    return now + sum(means.get(_arm(name), longest) for name in later)
 
 
 def _arm(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _rest(spent: float, done: int, total: int) -> str:
-    """The rest of a stage at its pace so far; training may stop early, so it is an upper bound."""
-    if done >= total or done < 1 or spent < 1:
-        return ""
-    return f", at most {quantities.seconds(spent / done * (total - done))}"
+def _shown(name: str) -> str:
+    """A run's name with what tells it from its neighbours first, as narrow terminals cut the end."""
+    model, approach, size, seed = name.rsplit("/", 3)
+    examples = "" if size == "all" else f" {size} examples"
+    return f"{approach}{examples} {seed}" + ("" if model == "controls" else f" · {model}")

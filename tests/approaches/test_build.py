@@ -134,7 +134,7 @@ def test_a_random_start_has_one_rate_and_pretrained_models_have_many(make_job):
     rates = {group["lr"] for group in build(make_job("bert", Scratch(learning_rate=3e-4))).optimizer.param_groups}
     assert rates == {3e-4}
     groups = build(make_job("bert", Full(decay=0.5))).optimizer.param_groups
-    assert len({group["lr"] for group in groups}) == 5  # stem, three blocks of which the top one shares with the head, new
+    assert len({group["lr"] for group in groups}) == 5  # stem, three blocks (the top one's is the head's), new
 
 
 def test_rates_of_the_task_are_used_where_the_plan_has_none(make_job):
@@ -147,8 +147,8 @@ def test_rates_of_the_task_are_used_where_the_plan_has_none(make_job):
 def test_adapters_sit_on_every_layer_of_the_body_and_the_head_trains_whole(architecture, make_job):
     job = make_job(architecture, Lora(rank=2))
     built = build(job)
-    adapted = {name.partition(".lora_A")[0] for name, _ in built.model.named_modules() if name.endswith(".lora_A.default")}
-    adapted = {name.removeprefix("base_model.model.") for name in adapted}
+    names = [name.removeprefix("base_model.model.") for name, _ in built.model.named_modules()]
+    adapted = {name.removesuffix(".lora_A.default") for name in names if name.endswith(".lora_A.default")}
     body = build(make_job(architecture, Full()))
     head = [name for name in body.blocks.head.module_names if name.split(".")[0] != body.model.base_model_prefix]
     kinds = (nn.Linear, nn.Conv2d)

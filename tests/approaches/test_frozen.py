@@ -114,7 +114,6 @@ def test_the_second_run_costs_what_the_first_one_cost(fit: Fit, reviews: Labelle
     (_, first), (_, second) = fit(reviews, tiny_bert), fit(reviews, tiny_bert)
     assert second.train_flops == first.train_flops > 0
     assert abs(second.train_seconds - first.train_seconds) < 0.1 * first.train_seconds + 0.1
-    assert second.details["seconds_now"] < first.details["seconds_now"]
     assert second.total_parameters == first.total_parameters > second.trainable_parameters == 32 * 2 + 2
 
 

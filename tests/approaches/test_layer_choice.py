@@ -48,13 +48,14 @@ def test_the_layer_that_tells_the_classes_apart_is_chosen():
 
 
 def test_where_the_probe_cannot_tell_layers_apart_validation_decides():
-    """Layer 3 is as good on training rows, and noise on validation rows."""
-    train, validation = data([0.0, 0.5, 1.0, 1.0])
-    for rows in (validation.features.layers[3],):
-        rows[:] = np.random.default_rng(0).normal(size=rows.shape)
+    """Layer 2 is the same as layer 3 on training rows, and noise on validation rows."""
+    train, validation = data([0.0, 0.1, 0.5, 0.5])
+    train.features.layers[2][:] = train.features.layers[3]
+    noise = validation.features.layers[2]
+    noise[:] = np.random.default_rng(0).normal(size=noise.shape)
     choice, _ = fit_best_head(["0", "1", "2", "3"], train, validation, 2)
-    assert abs(choice.leave_one_out["2"] - choice.leave_one_out["3"]) < 0.02
-    assert choice.layer == "2"
+    assert choice.leave_one_out["2"] == choice.leave_one_out["3"] > 0.8
+    assert choice.layer == "3"
 
 
 def test_among_many_perfect_layers_the_clearest_are_tried(monkeypatch):
@@ -64,7 +65,7 @@ def test_among_many_perfect_layers_the_clearest_are_tried(monkeypatch):
     monkeypatch.setattr(layer_choice, "_fit_head", lambda layer, *rest: tried.append(layer) or fit_head(layer, *rest))
     choice, _ = fit_best_head(["0", "1", "2", "3", "4"], *data([2.0, 2.5, 9.0, 8.0, 7.0]), 2)
     assert set(choice.leave_one_out.values()) == {1.0}
-    assert tried == ["2", "3", "4"]
+    assert sorted(tried) == ["2", "3", "4"]
 
 
 def test_the_second_time_one_head_is_fitted_and_all_is_the_same(probes: list[int]):

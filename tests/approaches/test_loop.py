@@ -128,7 +128,7 @@ def test_one_times_sixteen_equals_two_times_eight_and_four_times_four(architectu
     assert largest_difference(start, results[0]) > 1e-3
     for other in (1, 2):
         assert largest_difference(results[0], results[other]) < 1e-5
-        assert numbers[other] == pytest.approx(numbers[0], rel=1e-3)  # gradient clipping would hide the scale of the loss
+        assert numbers[other] == pytest.approx(numbers[0], rel=1e-3)  # clipping would hide the scale of the loss
 
 
 def test_adapters_accumulate_to_the_same_result_too(make_job):
@@ -177,7 +177,7 @@ def test_little_data_is_passed_more_often_until_the_least_number_of_steps(make_j
 
 
 def test_training_that_diverges_says_so_in_one_line(make_job):
-    with pytest.raises(PlanError, match="training diverged.*lower the approach's learning_rate"):
+    with pytest.raises(PlanError, match=r"training diverged.*lower the approach's learning_rate"):
         train_job(make_job("bert", Full(learning_rate=1e30), epochs=2))
 
 
@@ -343,9 +343,9 @@ def test_trackers_are_handed_to_the_trainer_and_get_its_logs(make_job, monkeypat
 
 
 def test_an_unknown_tracker_and_one_that_is_not_installed_are_named_before_the_first_step(make_job, monkeypatch):
-    with pytest.raises(PlanError, match="'tensorbord'.*did you mean 'tensorboard'"):
+    with pytest.raises(PlanError, match=r"'tensorbord'.*did you mean 'tensorboard'"):
         train_job(make_job("bert", Full(), report_to=("tensorbord",)))
-    monkeypatch.setattr("transformers.integrations.get_available_reporting_integrations", lambda: [])
+    monkeypatch.setattr("transformers.integrations.get_available_reporting_integrations", list)
     with pytest.raises(MissingExtraError, match="pip install wandb"):
         train_job(make_job("bert", Full(), report_to=("wandb",)))
 

@@ -61,9 +61,8 @@ def test_every_step_sees_the_same_rows_for_any_number_of_processes_and_micro_bat
     size, rows = 8, 29
     order = BatchOrder(lengths_of(rows), size, fill=True, seed=0)
     micro = size // processes // accumulation
-    streams = [
-        list(BatchSamplerShard(BatchSampler(order, micro, drop_last=False), processes, index)) for index in range(processes)
-    ]
+    batches = BatchSampler(order, micro, drop_last=False)
+    streams = [list(BatchSamplerShard(batches, processes, index)) for index in range(processes)]
     for step, batch in enumerate(order.batches(0)):
         first = step * accumulation
         seen = [row for stream in streams for part in stream[first : first + accumulation] for row in part]

@@ -1,4 +1,4 @@
-"""The four trained approaches from start to end, on every architecture: the cache, saving, loading again, and the cost."""
+"""The four trained approaches from start to end, on every architecture: the cache, saving, loading, the cost."""
 
 import json
 from dataclasses import replace
@@ -13,6 +13,7 @@ from hf_transfer_kit.approaches.trained import TrainedFit
 from hf_transfer_kit.plan import Full, Lora, Scratch, TopLayers
 from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, RunRecord
 
+KEY_BIASES = ("key.bias", "k_proj.bias", "k_lin.bias", "attn.k.bias")  # softmax ignores them: their gradient is rounding
 NOT_CACHED = {"albert"}  # its one block is shared by all layers: nothing lies below it
 
 
@@ -67,7 +68,7 @@ def test_top_layers_with_the_cache_equal_those_without_it(architecture, make_job
     first, second = (load_file(each.folder / "model" / "model.safetensors") for each in (job, plain_job))
     assert first.keys() == second.keys()
     for name, value in first.items():
-        if not name.endswith(("key.bias", "k_proj.bias", "k_lin.bias", "attn.k.bias")):  # softmax ignores it: its gradient is rounding
+        if not name.endswith(KEY_BIASES):
             torch.testing.assert_close(value, second[name], atol=1e-5, rtol=0)
     np.testing.assert_allclose(cached.test_logits, plain.test_logits, atol=1e-4)
     assert cached.details["validation_nll"] == pytest.approx(plain.details["validation_nll"], abs=1e-5)
@@ -164,7 +165,7 @@ def test_operations_of_linear_layers_are_six_per_weight_and_token(make_job):
     per_token = 6 * sum(layer.weight.numel() for layer in layers if layer.out_features > 2)  # multiply-add: 2, thrice
     encoded = job.task.encode(job.task.load_processor(job.plan.model), job.inputs("train"), 64)
     tokens = 16 * max(job.task.length(row) for row in encoded)
-    assert outcome.train_flops == pytest.approx(per_token * tokens, rel=0.35)  # attention comes on top, the pooler does not
+    assert outcome.train_flops == pytest.approx(per_token * tokens, rel=0.35)  # attention comes on top
 
 
 def test_counting_operations_moves_no_running_statistics(make_job):
