@@ -10,16 +10,17 @@ same answers is checked on real rows before it is used.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from hf_transfer_kit.blocks import Blocks, Unit
 from hf_transfer_kit.features import Progress, batches_by_length
+from hf_transfer_kit.measure import flop_counter
 
 if TYPE_CHECKING:
     from hf_transfer_kit.tasks.task import Task
@@ -92,12 +93,12 @@ class Boundary:
         device = next(self._model.parameters()).device
         rows: list[torch.Tensor] = [torch.empty(0)] * len(inputs)
         size, done, units, flops_per_unit = 0, 0, 0, 0.0
-        for positions, encoded in batches_by_length(task, processor, inputs, max_length, batch_size=64):
+        for positions, encoded in batches_by_length(task, processor, inputs, max_length, task.inference_batch):
             batch = {name: tensor.to(device) for name, tensor in task.collate(processor, encoded).items()}
             lengths = [task.length(row) for row in encoded]
-            with FlopCounterMode(display=False) if done == 0 else torch.no_grad() as counter:
+            with flop_counter() if done == 0 else nullcontext() as counter:
                 hidden = self._activations(batch)
-            if isinstance(counter, FlopCounterMode):
+            if counter is not None:
                 flops_per_unit = counter.get_total_flops() / (len(encoded) * max(lengths))
             if len(hidden) != len(encoded) or (task.pads and (hidden.dim() != 3 or hidden.shape[1] != max(lengths))):
                 raise NoShortCutError("the model rearranges its tokens below the boundary")

@@ -19,7 +19,7 @@ from hf_transfer_kit.errors import PlanError, TransferKitError, did_you_mean
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hf_transfer_kit.plan import Approach, DataSpec
+    from hf_transfer_kit.plan import Approach
     from hf_transfer_kit.study import Study
 
 app = typer.Typer(
@@ -141,14 +141,23 @@ def check(
 
     Copies between the parts, duplicates, contradicting labels, imbalance: what makes scores mean less than they seem.
     """
+    from hf_transfer_kit.checking.checks import check_data
+    from hf_transfer_kit.data.labelled import load_data
     from hf_transfer_kit.plan import DataSpec
+    from hf_transfer_kit.study_progress import StudyProgress
 
     spec = DataSpec(
         path=data, config=config, revision=revision, task=task, input_column=input_column, label_column=label_column,
         validation_share=validation_share, test_share=test_share, split_seed=split_seed, drop_empty=drop_empty,
         drop_rare=drop_rare,
     )  # fmt: skip
-    _check(spec)
+    _quiet_libraries()
+    console = _console()
+    with StudyProgress(console) as progress:
+        progress.preparing("reading the data")
+        data = load_data(spec)
+        report = check_data(data, lambda done, total: progress.preparing("looking for copies", done, total))
+        progress.data_loaded(data.notes, report)
 
 
 @app.command()
@@ -245,21 +254,6 @@ def _carry_out(study: "Study", out: Path, command: str) -> None:
         runs = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
         typer.echo(f"transfer-kit: {runs} failed, see {logs}; the same command tries again.", err=True)
         raise typer.Exit(1)
-
-
-def _check(spec: "DataSpec") -> None:
-    """Prints what the checks find."""
-    from hf_transfer_kit.checking.checks import check_data
-    from hf_transfer_kit.data.labelled import load_data
-    from hf_transfer_kit.study_progress import StudyProgress
-
-    _quiet_libraries()
-    console = _console()
-    with StudyProgress(console) as progress:
-        progress.preparing("reading the data")
-        data = load_data(spec)
-        report = check_data(data, lambda done, total: progress.preparing("looking for copies", done, total))
-        progress.data_loaded(data.notes, report)
 
 
 def _approach(name: str, top_blocks: int) -> "Approach":

@@ -1,14 +1,14 @@
 """Every error a user can meet.
 
-    TransferKitError            one line: the thing, the value, the way out; exit code 2 in the terminal
-    ├── PlanError               a setting is wrong or contradicts another one
-    ├── DataError               the data cannot be read, or cannot be learned from
-    ├── ModelError              the model cannot be found, loaded, or is not of the needed kind
-    ├── FormatError             a plan, record or comparison file is broken or of an unknown version
-    ├── OutputError             the output folder belongs to something else, or cannot be written
-    ├── ResourceError           not enough disk or memory
-    ├── UnsupportedSetupError   a setup the kit does not support; raised before the first step
-    └── MissingExtraError       an optional dependency is not installed
+TransferKitError            one line: the thing, the value, the way out; exit code 2 in the terminal
+├── PlanError               a setting is wrong or contradicts another one
+├── DataError               the data cannot be read, or cannot be learned from
+├── ModelError              the model cannot be found, loaded, or is not of the needed kind
+├── FormatError             a plan, record or comparison file is broken or of an unknown version
+├── OutputError             the output folder belongs to something else, or cannot be written
+├── ResourceError           not enough disk or memory
+├── UnsupportedSetupError   a setup the kit does not support; raised before the first step
+└── MissingExtraError       an optional dependency is not installed
 """
 
 from collections.abc import Iterable

@@ -171,7 +171,7 @@ def extract(
     inputs: Sequence[Any],
     *,
     max_length: int,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     count_flops: bool = True,
     on_progress: Progress | None = None,
 ) -> LayerFeatures:
@@ -192,7 +192,9 @@ def extract(
     layers: list[np.ndarray] = []
     flops_per_unit, units, done = 0.0, 0, 0
     with Meter() as meter, torch.inference_mode():
-        for positions, rows in batches_by_length(task, processor, inputs, max_length, batch_size):
+        for positions, rows in batches_by_length(
+            task, processor, inputs, max_length, batch_size or task.inference_batch
+        ):
             batch = {name: tensor.to(device) for name, tensor in task.collate(processor, rows).items()}
             size = len(rows) * max(task.length(row) for row in rows)
             if not layers:

@@ -10,6 +10,7 @@ import psutil
 
 from hf_transfer_kit.errors import MissingExtraError, ModelError, PlanError, ResourceError, did_you_mean
 from hf_transfer_kit.plan import DETERMINISTIC, Full, Lora, ModelSpec, Scratch, TopLayers, TransferPlan
+from hf_transfer_kit.reporting import quantities
 
 if TYPE_CHECKING:
     from hf_transfer_kit.study import Study
@@ -92,15 +93,19 @@ def check_room(plans: Iterable[TransferPlan], out: Path) -> None:
     free = shutil.disk_usage(out).free
     if disk > free:
         raise ResourceError(
-            f"the {len(trained)} runs that train need about {disk >> 20} MiB of disk, '{out}' has {free >> 20} MiB "
-            "free; make room, or choose fewer seeds or approaches, or an --out on another disk."
+            f"the {len(trained)} runs that train need about {_size(disk)} of disk, '{out}' has {_size(free)} free; "
+            "make room, or choose fewer seeds or approaches, or an --out on another disk."
         )
     memory, available = int(max(MEMORY[kind] * size for kind, size in trained)), psutil.virtual_memory().available
     if memory > available and not _has_gpu():
         raise ResourceError(
-            f"training needs at least {memory >> 20} MiB of memory (weights, gradients, optimizer), {available >> 20} "
-            "MiB are free; close other programs, choose a smaller model, or --approaches features."
+            f"training needs at least {_size(memory)} of memory (weights, gradients, optimizer), {_size(available)} "
+            "are free; close other programs, choose a smaller model, or --approaches features."
         )
+
+
+def _size(count: int) -> str:
+    return quantities.mebibytes(count / 2**20)
 
 
 def _has_gpu() -> bool:

@@ -1,7 +1,7 @@
 """Follow a run while it works: its events as they are written, drawn as a bar, or as plain lines where nobody watches.
 
-    stop = threading.Event()
-    thread = threading.Thread(target=follow, args=(folder / "events.jsonl", stop, print))
+stop = threading.Event()
+thread = threading.Thread(target=follow, args=(folder / "events.jsonl", stop, print))
 """
 
 import threading

@@ -213,13 +213,11 @@ def _machine() -> dict[str, str]:
     import torch
     from accelerate import PartialState
 
-    name, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = (line for line in cpuinfo.read_text().splitlines() if line.startswith("model name"))
-        name = next(lines, name).rpartition(":")[2].strip()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": name,
+        "processor": name.rpartition(":")[2].strip(),
         "cores": str(psutil.cpu_count(logical=True)),
         "memory_gib": str(round(psutil.virtual_memory().total / 2**30)),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
@@ -237,9 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("plan", type=Path, help="a plan file (YAML)")
     parser.add_argument("--out", type=Path, help="folder of the run; default: runs/NAME_OF_THE_PLAN")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    options, is_main = parser.parse_args(arguments), os.environ.get("RANK", "0") == "0"
     folder = options.out or Path("runs") / options.plan.stem
-    is_main = os.environ.get("RANK", "0") == "0"
     try:
         plan = TransferPlan.load(options.plan)
         check_folder(plan, folder)

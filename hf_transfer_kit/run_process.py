@@ -71,8 +71,8 @@ def _context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hf_transfer_kit.run"])
-    # Ctrl-C reaches every process of a terminal. Here it is for the study alone, which then ends the run: the server and
-    # its runs inherit the blocked signal. The tracker goes first, as its start unblocks the signal (Python 3.11 to 3.13).
+    # Ctrl-C reaches every process of a terminal. Here it is for the study alone, which then ends the run: the server
+    # and its runs inherit the blocked signal. The tracker goes first: its start unblocks the signal (Python 3.11 on).
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -84,7 +84,7 @@ def _context() -> BaseContext:
 
 @contextmanager
 def _no_main() -> Iterator[None]:
-    """Keeps new processes from importing the script that was started: it would begin the study anew in each of them."""
+    """Keeps new processes from importing the script that was started: it would begin the study anew in each."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

@@ -1,5 +1,4 @@
 import json
-from collections import Counter
 
 import pytest
 from finished_study import finished_study, make_study
@@ -40,7 +39,7 @@ def test_a_loaded_run_answers_the_test_part_as_it_did_when_it_was_measured(finis
 def test_probabilities_are_of_every_class_likeliest_first_and_sum_to_one(finished):
     (answer,) = predict(finished / "runs/controls/shallow/all/seed-0", ["a lovely film"])
 
-    assert Counter(answer.probabilities) == Counter({"neg": answer.probabilities["neg"], "pos": answer.probabilities["pos"]})
+    assert set(answer.probabilities) == {"neg", "pos"}
     assert list(answer.probabilities.values()) == sorted(answer.probabilities.values(), reverse=True)
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     assert (answer.label, answer.shown) == ("pos", "a lovely film")
@@ -79,12 +78,12 @@ def test_of_the_recommended_seeds_the_best_on_validation_answers(tmp_path, finis
 
 
 def test_a_folder_above_a_run_is_told_where_the_run_is(finished):
-    with pytest.raises(FormatError, match="did you mean '.*tiny-bert/features/all/seed-0'"):
+    with pytest.raises(FormatError, match=r"did you mean '.*tiny-bert/features/all/seed-0'"):
         predict(finished / "runs" / "tiny-bert" / "features", ["a film"])
 
 
 def test_a_misspelt_folder_gets_the_nearest_one(finished):
-    with pytest.raises(FormatError, match="'.*oot' does not exist; did you mean 'out'"):
+    with pytest.raises(FormatError, match=r"'.*oot' does not exist; did you mean 'out'"):
         predict(finished.with_name("oot"), ["a film"])
 
 

@@ -126,9 +126,8 @@ def test_kill_9_in_the_middle_leaves_nothing_running_and_the_same_command_ends_w
 ):
     out, study = tmp_path / "out", make_study(text_csv, tiny_bert, approaches=(Features(), Full(), Lora()))
     code = (
-        "from pathlib import Path; from finished_study import make_study; from hf_transfer_kit.study import carry_out;"
-        "from hf_transfer_kit.plan import Features, Full, Lora; import sys;"
-        "carry_out(make_study(Path(sys.argv[1]), Path(sys.argv[2]), approaches=(Features(), Full(), Lora())), sys.argv[3])"
+        "import sys; from finished_study import make_study; from hf_transfer_kit import Features, Full, Lora, carry_out;"
+        "carry_out(make_study(*sys.argv[1:3], approaches=(Features(), Full(), Lora())), sys.argv[3])"
     )
     environment = os.environ | {"PYTHONPATH": os.path.dirname(__file__)}
     command = [sys.executable, "-c", code, str(text_csv), str(tiny_bert), str(out)]
@@ -200,9 +199,10 @@ def test_ctrl_c_ends_the_run_at_once_and_keeps_what_is_finished(text_csv, tiny_b
 
 @pytest.mark.slow
 def test_ctrl_c_in_the_terminal_says_how_to_go_on(text_csv, tiny_bert, tmp_path):
-    command = ["transfer-kit", "compare", "--data", str(text_csv), "--model", str(tiny_bert), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_for(tmp_path / "out/runs/tiny-bert/full/all/seed-0/plan.yaml", process)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "hf_transfer_kit.cli", "compare", "--data", text_csv, "--model", tiny_bert]
+    process = subprocess.Popen([*command, "--out", out], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(out / "runs/tiny-bert/full/all/seed-0/plan.yaml", process)
 
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -252,9 +252,9 @@ def test_a_folder_with_other_files_or_a_file_is_refused_and_left_alone(text_csv,
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
 
-    for out, message in ((tmp_path / "mine", "holds no comparison"), (tmp_path / "mine/notes.txt", "is, or lies below")):
+    for name, message in (("mine", "holds no comparison"), ("mine/notes.txt", "is, or lies below")):
         with pytest.raises(OutputError, match=message):
-            carry_out(make_study(text_csv, tiny_bert), out)
+            carry_out(make_study(text_csv, tiny_bert), tmp_path / name)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 

@@ -9,6 +9,7 @@ and end with the answers on test. Writes results/<date>-<name>.json.
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.against_trainer import Times, draw, options, report, run_kit, train_plainly  # sets one thread
@@ -47,24 +48,28 @@ class FrozenWithHead(nn.Module):
 
 def main() -> None:
     asked = options(__doc__.split("\n")[0])
-    short, long, first, second, whole_first, whole_second = (Times() for _ in range(6))
+    short, long, first, second, half, whole_first, whole_second = (Times() for _ in range(7))
     with tempfile.TemporaryDirectory() as folder:
         drawn = draw(asked, ["train", "test"], Path(folder))
         model = ModelSpec(name=asked.model)
         plan = TransferPlan(data=DataSpec(path=folder), model=model, approach=Features(), seed=asked.seed)
+        half_plan = replace(plan, data=DataSpec(path=folder, train_size=len(drawn.texts["train"]) // 2))
         for _ in range(asked.repeats):
             train_plainly(FrozenWithHead, drawn, asked, short, epochs=SHORT, learning_rate=LEARNING_RATE)
             with tempfile.TemporaryDirectory() as cache:
                 os.environ["HF_TRANSFER_KIT_CACHE"] = cache
-                for fit, whole in ((first, whole_first), (second, whole_second)):
+                runs = ((plan, first, whole_first), (plan, second, whole_second), (half_plan, half, Times()))
+                for each, fit, whole in runs:
                     models._file_sha256.cache_clear()  # the next process would hash the weights again
-                    record = run_kit(plan, fit, whole)
+                    record = run_kit(each, fit, whole)
+                    layer = record.details["layer"] if each is plan else layer
         train_plainly(FrozenWithHead, drawn, asked, long, epochs=LONG, learning_rate=LEARNING_RATE)
         times = {
             f"Trainer, {SHORT} epochs": short,
             f"Trainer, {LONG} epochs": long,
             "features, first run": first,
             "features, second run": second,
+            "features, another head: half the rows": half,
             "  with files and record, first run": whole_first,
             "  with files and record, second run": whole_second,
         }
@@ -72,7 +77,8 @@ def main() -> None:
             f"first_run_against_{SHORT}_epochs": round(short.middle / first.middle, 1),
             f"first_run_against_{LONG}_epochs": round(long.middle / first.middle, 1),
             f"second_run_against_{SHORT}_epochs": round(short.middle / second.middle),
-            "layer": record.details["layer"],
+            f"another_head_against_{SHORT}_epochs": round(short.middle / half.middle),
+            "layer": layer,
         }
         question = "CPU seconds from texts to answers on test: Trainer with a frozen backbone, cached features"
         report(Path(__file__).parent, asked, drawn, question, times, numbers)

@@ -1,4 +1,4 @@
-"""The approaches, each under the dataclass that holds its settings. To add one: a dataclass in `plan`, and a line here."""
+"""The approaches, each under the dataclass that holds its settings. To add one: a dataclass in `plan`, a line here."""
 
 from typing import Any
 

@@ -1,26 +1,29 @@
-"""Which layer of a frozen model to answer from, and the head on it; the choice is remembered beside the features.
+"""Which layer of a frozen model to answer from, and the head on it; both are remembered beside the features.
 
 The leave-one-out probe looks at training data alone. Layers that it cannot tell apart (within one standard error of
 its best accuracy) each get a head, and the lowest validation loss decides. The same features, labels and rows always
-give the same choice, so a second run reads it and fits one head.
+give the same head, so a second run reads it.
 """
 
 import contextlib
 import hashlib
+import json
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hf_transfer_kit.errors import FormatError, OutputError, PlanError, ResourceError
+from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.features import LayerFeatures, cache_folder, cache_key
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.metrics import log_softmax, negative_log_likelihood
 from hf_transfer_kit.probe import MAX_PROBE_ROWS, LogisticHead, choose_layer, fit_logistic_head
-from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
+from hf_transfer_kit.values import from_mapping, to_mapping
 
-VERSION = 1  # part of the key: raise it when the same features and labels would give another choice
+VERSION = 2  # part of the key: raise it when the same features and labels would give another choice or head
 SHORTLIST = 3  # layers that the probe cannot tell apart, which get a head each
 
 
@@ -84,10 +87,9 @@ def fit_best_head(
     """The choice among `layers` and the head on the chosen one."""
     digests = {"train": train.digest(), "validation": validation.digest()}
     key = cache_key(**digests, choice=VERSION, layers=",".join(layers), classes=n_classes)
-    path = cache_folder() / "choices" / f"{key}.json"
-    remembered = _remembered(path)
-    if remembered is not None and remembered.layer in layers:
-        return remembered, _fit_head(remembered.layer, train, validation, n_classes)
+    path = cache_folder() / "choices" / f"{key}.safetensors"
+    if (remembered := _remembered(path)) is not None:
+        return remembered
     with Meter() as meter:
         accuracies, shortlist = _probe(layers, train, n_classes)
         fits = {layer: _fit_head(layer, train, validation, n_classes) for layer in shortlist}
@@ -99,16 +101,50 @@ def fit_best_head(
         cpu_seconds=meter.cpu_seconds - fits[best].cpu_seconds,
         flops=sum(fit.head.flops for layer, fit in fits.items() if layer != best),
     )
-    with contextlib.suppress(OutputError, ResourceError):  # a cache that cannot be written costs time, not the run
-        write_json(path, to_mapping(choice))
+    _remember(path, choice, fits[best])
     return choice, fits[best]
 
 
-def _remembered(path: Path) -> LayerChoice | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Memory:
+    """What the file of a remembered head says besides its weights; the fields are those of LayerChoice and HeadFit."""
+
+    choice: LayerChoice
+    inverse_penalty: float
+    flops: float
+    loss: float
+    seconds: float
+    cpu_seconds: float
+
+
+def _remember(path: Path, choice: LayerChoice, fit: HeadFit) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    head = fit.head
+    memory = _Memory(
+        choice=choice, inverse_penalty=head.inverse_penalty, flops=head.flops, loss=fit.loss, seconds=fit.seconds,
+        cpu_seconds=fit.cpu_seconds,
+    )  # fmt: skip
+    tensors = {"weight": np.ascontiguousarray(head.weight), "bias": head.bias}
+    with contextlib.suppress(OSError, SafetensorError):  # a cache that cannot be written costs time, not the run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+            save_file(tensors, Path(folder) / path.name, metadata={"memory": json.dumps(to_mapping(memory))})
+            os.replace(Path(folder) / path.name, path)
+
+
+def _remembered(path: Path) -> tuple[LayerChoice, HeadFit] | None:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        return from_mapping(LayerChoice, read_json(path), path.name)
-    except (FormatError, PlanError):
+        with safe_open(path, "numpy") as file:
+            memory = from_mapping(_Memory, json.loads(file.metadata()["memory"]), path.name)
+            weight, bias = file.get_tensor("weight"), file.get_tensor("bias")
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, PlanError):
         return None
+    head = LogisticHead(weight=weight, bias=bias, inverse_penalty=memory.inverse_penalty, flops=memory.flops)
+    return memory.choice, HeadFit(head=head, loss=memory.loss, seconds=memory.seconds, cpu_seconds=memory.cpu_seconds)
 
 
 def _probe(layers: Sequence[str], train: LabelledFeatures, n_classes: int) -> tuple[dict[str, float], list[str]]:

@@ -260,5 +260,3 @@ def _metrics(prediction: Any) -> dict[str, float]:
         "nll": math.inf if diverged else negative_log_likelihood(log_softmax(logits), labels),
         "accuracy": accuracy(labels, logits.argmax(axis=1)),
     }
-
-

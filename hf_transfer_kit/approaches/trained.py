@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
 from hf_transfer_kit.approaches.build import Built, build, show_geometry
@@ -16,7 +15,7 @@ from hf_transfer_kit.approaches.loop import OrderedTrainer, history, loss_per_la
 from hf_transfer_kit.approaches.rows import LABEL, Rows
 from hf_transfer_kit.boundary import KEY, Boundary, NoShortCutError, Stored
 from hf_transfer_kit.features import batches_by_length
-from hf_transfer_kit.measure import Meter
+from hf_transfer_kit.measure import Meter, flop_counter
 from hf_transfer_kit.models import device
 from hf_transfer_kit.plan import Lora, ModelSpec, TopLayers
 from hf_transfer_kit.records import RunRecord
@@ -35,7 +34,9 @@ class TrainedPredictor(Predictor):
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         target = next(self._model.parameters()).device
         answers: np.ndarray | None = None
-        for positions, rows in batches_by_length(self._task, self._processor, inputs, self._max_length, batch_size=64):
+        for positions, rows in batches_by_length(
+            self._task, self._processor, inputs, self._max_length, self._task.inference_batch
+        ):
             batch = {name: tensor.to(target) for name, tensor in self._task.collate(self._processor, rows).items()}
             logits = self._task.logits(self._model, batch).float().cpu().numpy()
             answers = np.empty((len(inputs), logits.shape[1]), dtype=np.float32) if answers is None else answers
@@ -184,7 +185,7 @@ def _count_flops(model: Any, rows: Rows) -> float:
     batch = {name: tensor.to(device()) for name, tensor in batch.items()}
     labels = batch.pop("labels")
     model.eval()  # a forward pass in train mode would move the statistics of batch norms
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         loss_per_labelled_row(model(**batch), labels).backward()
     model.zero_grad(set_to_none=True)
     return float(counter.get_total_flops()) / size

@@ -7,6 +7,7 @@ a random start, is called negative transfer (Wang et al. 2019, "Characterizing a
 arXiv:1811.09751). Imports no torch.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,17 +90,18 @@ def negative_transfer(arms: Sequence[ArmResult]) -> tuple[str, ...]:
 def _last_layer_is_better(arm: ArmResult, control: ArmResult) -> bool:
     """Whether the last layer's leave-one-out accuracy lies above the control's accuracy beyond the error of both."""
     last = arm.last_layer or 0.0
-    error = (1.96**2 * last * (1 - last) / arm.train_size + control.scores.accuracy.half_width**2) ** 0.5
-    return last - control.accuracy > error
+    variance = 1.96**2 * last * (1 - last) / arm.train_size + control.scores.accuracy.half_width**2
+    return last - control.accuracy > math.sqrt(variance)
 
 
 def _upper_layers_sentence(arm: ArmResult, control: ArmResult, half_width: float) -> str:
     """Of frozen features that are good only because a lower layer is read."""
+    last, other = accuracy(arm.last_layer or 0.0, half_width), accuracy(control.accuracy, half_width)
     return (
-        f"Negative transfer in the upper layers: the last layer of {short_model_name(arm.model or '')} reads "
-        f"{accuracy(arm.last_layer or 0.0, half_width)} (leave-one-out on training rows), no better than {control.name} "
-        f"({accuracy(control.accuracy, half_width)}); features does better because it reads layer {arm.layer}. What this "
-        "model learned last does not carry over: keep to the lower layer, fine-tune all of it, or choose another model."
+        f"Negative transfer in the upper layers: the last layer of {short_model_name(arm.model or '')} reads {last} "
+        f"(leave-one-out on training rows), no better than {control.name} ({other}); features does better because it "
+        f"reads layer {arm.layer}. What this model learned last does not carry over: keep to the lower layer, "
+        "fine-tune all of it, or choose another model."
     )
 
 

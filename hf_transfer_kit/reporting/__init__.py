@@ -1,1 +1,1 @@
-"""From a comparison to what people read: terminal, Markdown, HTML, pictures: `report.write_report`. Imports no torch."""
+"""From a comparison to what people read, on the terminal, as Markdown and as HTML: `report.write_report`. No torch."""

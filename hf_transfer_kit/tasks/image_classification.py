@@ -33,6 +33,7 @@ class ImageClassification(Task):
     shallow_name: ClassVar[str] = "raw pixels"
     learning_rate: ClassVar[float] = 1e-4
     pads: ClassVar[bool] = False
+    inference_batch: ClassVar[int] = 16
     scratch_learning_rate: ClassVar[float] = 1e-3
     usual_input_columns: ClassVar[tuple[str, ...]] = ("image", "img", "picture", "photo", "pixel_values", "input")
 

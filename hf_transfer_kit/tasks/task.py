@@ -1,7 +1,7 @@
 """What the kit needs to know of a task: everything that depends on the kind of input stands in one file per task.
 
-A task turns a column of a data set into model inputs, a model's hidden states into feature vectors, and a person's words or
-files into inputs. Nothing outside this folder asks which task it is.
+A task turns a column of a data set into model inputs, a model's hidden states into feature vectors, and a person's
+words or files into inputs. Nothing outside this folder asks which task it is.
 """
 
 from abc import ABC, abstractmethod
@@ -45,6 +45,7 @@ class Task(ABC):
         learning_rate, scratch_learning_rate: default rates of a pre-trained body and of a random start.
         usual_input_columns: names that people give to the input column, the usual first, in lower case.
         pads: whether inputs differ in length, so that batches are padded.
+        inference_batch: inputs in a batch where nothing trains; every layer's output of a batch is in memory at once.
     """
 
     name: ClassVar[str]
@@ -54,6 +55,7 @@ class Task(ABC):
     scratch_learning_rate: ClassVar[float]
     usual_input_columns: ClassVar[tuple[str, ...]]
     pads: ClassVar[bool]
+    inference_batch: ClassVar[int]
 
     # --- the data ---------------------------------------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ class Task(ABC):
 
     @abstractmethod
     def read_inputs(self, arguments: Sequence[str]) -> list[Any]:
-        """Inputs from command-line arguments: the text itself, text files (a line each), image files, folders of images."""
+        """Inputs from command-line arguments: a text itself, text files (a line each), images, folders of images."""
 
     @abstractmethod
     def shallow_features(self, inputs: Sequence[Any], vocabulary: Vocabulary | None) -> tuple[Any, Vocabulary]:
@@ -101,7 +103,7 @@ class Task(ABC):
 
     @abstractmethod
     def check_model(self, model: ModelSpec) -> None:
-        """Raises ModelError where `model` is not made for this task, or lacks its processor, without loading weights."""
+        """Raises ModelError where `model` is not made for this task, or lacks its processor; loads no weights."""
 
     @abstractmethod
     def load_processor(self, model: ModelSpec) -> Any:
@@ -123,7 +125,7 @@ class Task(ABC):
 
     @abstractmethod
     def length(self, row: Row) -> int:
-        """Size of one row along the dimension that is padded, for batches of like length; 1 where nothing is padded."""
+        """Size of one row along the padded dimension, for batches of like length; 1 where nothing is padded."""
 
     @abstractmethod
     def collate(self, processor: Any, rows: Sequence[Row]) -> "dict[str, torch.Tensor]":
@@ -131,11 +133,9 @@ class Task(ABC):
 
     @abstractmethod
     def pool(self, hidden: "torch.Tensor", batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
-        """One vector per example, (batch, width), from hidden states (batch, tokens, width) or (batch, width, h, w)."""
+        """One vector per example, (batch, width), of hidden states (batch, tokens, width) or (batch, width, h, w)."""
 
     def logits(self, model: "nn.Module", batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
         """(batch, classes) of a classifier of this task."""
         logits: torch.Tensor = model(**batch).logits
         return logits
-
-

@@ -34,6 +34,7 @@ class TextClassification(Task):
     shallow_name: ClassVar[str] = "TF-IDF"
     learning_rate: ClassVar[float] = 5e-5
     pads: ClassVar[bool] = True
+    inference_batch: ClassVar[int] = 32
     scratch_learning_rate: ClassVar[float] = 5e-4
     usual_input_columns: ClassVar[tuple[str, ...]] = (
         "text", "sentence", "content", "review", "utterance", "query", "question", "message", "tweet", "comment",
@@ -116,9 +117,11 @@ class TextClassification(Task):
     ) -> tuple[Any, list[str]]:
         from transformers import AutoModelForSequenceClassification
 
-        classifier, new = load_classifier(AutoModelForSequenceClassification, model, label_names, pretrained=pretrained)
-        if classifier.config.get_text_config().pad_token_id is None:  # GPT-2 and Llama look for the last unpadded token
-            classifier.config.get_text_config().pad_token_id = processor.pad_token_id
+        auto_class = AutoModelForSequenceClassification
+        classifier, new = load_classifier(auto_class, model, label_names, pretrained=pretrained)
+        config = classifier.config.get_text_config()
+        if config.pad_token_id is None:  # GPT-2 and Llama look for the last token that is no padding
+            config.pad_token_id = processor.pad_token_id
         return classifier, new
 
     def encode(self, processor: Any, inputs: Sequence[Any], max_length: int) -> list[Row]:

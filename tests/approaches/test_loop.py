@@ -1,4 +1,6 @@
-"""The training loop against plain torch; accumulation, resuming, early stopping, and the settings that pass through."""
+"""The training loop against plain torch; accumulation, resuming, early stopping, settings that pass through."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from transformers.integrations import integration_utils
 from hf_transfer_kit.approaches.build import build
 from hf_transfer_kit.approaches.loop import (
     BEST_FILE,
+    LoopCallback,
     history,
     last_checkpoint,
     loss_per_labelled_row,
@@ -23,7 +26,7 @@ from hf_transfer_kit.approaches.trained import TrainedFit
 from hf_transfer_kit.errors import MissingExtraError, PlanError, UnsupportedSetupError
 from hf_transfer_kit.events import read_events
 from hf_transfer_kit.metrics import log_softmax, negative_log_likelihood
-from hf_transfer_kit.plan import Full, Lora, Scratch, TopLayers
+from hf_transfer_kit.plan import Full, Lora, Scratch, TopLayers, Training
 
 
 def rows_of(job, built, part: str) -> Rows:
@@ -161,6 +164,30 @@ def test_the_weights_that_stay_are_those_of_the_lowest_validation_loss(make_job)
     assert negative_log_likelihood(log_softmax(logits), labels) == pytest.approx(min(losses), abs=1e-5)
 
 
+def test_running_statistics_belong_to_the_weights_that_stay(make_job):
+    class SpoilAfterwards(TrainerCallback):
+        def on_evaluate(self, args, state, control, model, **kwargs):
+            if state.global_step == 3:
+                self.best = weights_of(model)
+                with torch.no_grad():
+                    model.classifier[1].weight.mul_(1000)
+
+    spoil = SpoilAfterwards()
+    job = make_job("resnet", Scratch(), train_size=24, epochs=2, min_steps=0)
+    built, trainer = train_job(job, [spoil])
+    assert (history(trainer.state)["best_step"], trainer.state.global_step) == (3, 6)
+    stays = {name: value for name, value in weights_of(built.model).items() if "num_batches" not in name}
+    assert largest_difference(stays, {name: spoil.best[name] for name in stays}) == 0
+
+
+def test_a_resumed_epoch_has_the_order_of_its_number():
+    order = BatchOrder(np.ones(4, dtype=np.int64), 2, fill=True, seed=0)
+    loop = LoopCallback(order, Training(), None, None)
+    for epoch, number in ((None, 0), (0, 0), (1.6, 1), (2.9999999999, 3)):
+        loop.on_epoch_begin(None, SimpleNamespace(epoch=epoch), None)
+        assert order.epoch == number
+
+
 def test_training_stops_after_as_many_evaluations_without_improvement_as_patience_says(make_job):
     job = make_job("bert", Full(learning_rate=0.03), train_size=40, epochs=20, min_steps=0, batch_size=8, patience=3)
     _, trainer = train_job(job)
@@ -219,7 +246,7 @@ class Break(TrainerCallback):
     ids=["dropout", "early stopping", "lora", "batch norm"],
 )
 def test_a_broken_run_ends_where_an_unbroken_one_does_bit_for_bit(architecture, approach, settings, step, make_job):
-    settings = {"train_size": 39, "epochs": 7, "min_steps": 0, "checkpoint_seconds": 0.0} | settings  # 5 steps an epoch
+    settings = {"train_size": 39, "epochs": 7, "min_steps": 0, "checkpoint_seconds": 0.0} | settings
     whole, trainer = train_job(make_job(architecture, approach, **settings))
     job = make_job(architecture, approach, **settings)
     with pytest.raises(RuntimeError, match="broken off"):
@@ -238,7 +265,7 @@ def test_a_broken_run_ends_where_an_unbroken_one_does_bit_for_bit(architecture, 
 
 def test_a_checkpoint_in_the_middle_of_an_epoch_continues_with_the_rows_that_follow(make_job, monkeypatch):
     monkeypatch.setattr("hf_transfer_kit.approaches.loop.LONGEST_INTERVAL", 3)  # evaluations at steps 3, 6, 9 of 5 + 5
-    settings = {"train_size": 39, "epochs": 3, "min_steps": 0, "checkpoint_seconds": 0.0, "accumulation": 2, "patience": 9}
+    settings = {"train_size": 39, "epochs": 3, "min_steps": 0, "checkpoint_seconds": 0.0, "accumulation": 2}
     whole, _ = train_job(make_job("bert", Full(), **settings))
     job = make_job("bert", Full(), **settings)
     with pytest.raises(RuntimeError, match="broken off"):

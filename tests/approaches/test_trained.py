@@ -13,7 +13,7 @@ from hf_transfer_kit.approaches.trained import TrainedFit
 from hf_transfer_kit.plan import Full, Lora, Scratch, TopLayers
 from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, RunRecord
 
-KEY_BIASES = ("key.bias", "k_proj.bias", "k_lin.bias", "attn.k.bias")  # softmax ignores them: their gradient is rounding
+KEY_BIASES = ("key.bias", "k_proj.bias", "k_lin.bias", "attn.k.bias")  # softmax ignores them: gradients are rounding
 NOT_CACHED = {"albert"}  # its one block is shared by all layers: nothing lies below it
 
 

@@ -17,7 +17,7 @@ from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scra
 from hf_transfer_kit.run import run
 
 PACKAGE = Path(__file__).parents[2]
-TRAINING = Training(epochs=3, min_steps=0, batch_size=8, checkpoint_seconds=0.0)  # 21 rows: the last batch is incomplete
+TRAINING = Training(epochs=3, min_steps=0, batch_size=8, checkpoint_seconds=0.0)  # 21 rows: an incomplete last batch
 
 
 def torchrun(*arguments: str) -> subprocess.CompletedProcess:
