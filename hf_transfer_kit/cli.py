@@ -155,9 +155,9 @@ def check(
     console = _console()
     with StudyProgress(console) as progress:
         progress.preparing("reading the data")
-        data = load_data(spec)
-        report = check_data(data, lambda done, total: progress.preparing("looking for copies", done, total))
-        progress.data_loaded(data.notes, report)
+        rows = load_data(spec)
+        report = check_data(rows, lambda done, total: progress.preparing("looking for copies", done, total))
+        progress.data_loaded(rows.notes, report)
 
 
 @app.command()

@@ -5,7 +5,7 @@ eigendecomposition serves all rows and all strengths. It costs milliseconds and 
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,6 +120,7 @@ def fit_logistic_head(
     validation_features: Any,
     validation_labels: np.ndarray,
     n_classes: int,
+    inverse_penalties: Sequence[float] | None = None,
 ) -> LogisticHead:
     """Multinomial logistic regression; penalties are tried in order until the validation loss no longer falls.
 
@@ -127,6 +128,7 @@ def fit_logistic_head(
         features, validation_features: (rows, width); dense ones are standardised, scipy sparse ones (TF-IDF, whose
             scale carries meaning) are not.
         labels: (rows,) class numbers below `n_classes`, of two classes at least; a missing class never wins.
+        inverse_penalties: to try; None: INVERSE_PENALTIES, or SPARSE_INVERSE_PENALTIES for sparse rows.
 
     Example:
         >>> x, y = np.array([[0.0], [0.2], [1.0], [1.2]]), np.array([0, 0, 1, 1])
@@ -145,7 +147,7 @@ def fit_logistic_head(
     model = LogisticRegression(max_iter=300, tol=TOLERANCE, warm_start=True)
     best: tuple[float, LogisticHead] | None = None
     flops = 0.0
-    for inverse_penalty in SPARSE_INVERSE_PENALTIES if is_sparse else INVERSE_PENALTIES:
+    for inverse_penalty in inverse_penalties or (SPARSE_INVERSE_PENALTIES if is_sparse else INVERSE_PENALTIES):
         with warnings.catch_warnings():  # few rows of many classes are no mistake, and the last steps change little
             warnings.filterwarnings("ignore", module="sklearn")
             model.set_params(C=inverse_penalty).fit(x, labels)

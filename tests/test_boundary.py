@@ -48,7 +48,7 @@ def test_progress_is_told_up_to_the_last_row(model, processor):
     boundary.store(
         TASK, processor, TEXTS, max_length=64, limit_mib=10.0, on_progress=lambda *numbers: seen.append(numbers)
     )
-    assert seen == [(64, 80), (80, 80)]
+    assert seen == [(32, 80), (64, 80), (80, 80)]
 
 
 def test_the_short_cut_gives_the_same_logits_and_gradients_and_skips_the_lower_blocks(model, processor):

@@ -126,7 +126,8 @@ def test_kill_9_in_the_middle_leaves_nothing_running_and_the_same_command_ends_w
 ):
     out, study = tmp_path / "out", make_study(text_csv, tiny_bert, approaches=(Features(), Full(), Lora()))
     code = (
-        "import sys; from finished_study import make_study; from hf_transfer_kit import Features, Full, Lora, carry_out;"
+        "import sys; from finished_study import make_study;"
+        "from hf_transfer_kit import Features, Full, Lora, carry_out;"
         "carry_out(make_study(*sys.argv[1:3], approaches=(Features(), Full(), Lora())), sys.argv[3])"
     )
     environment = os.environ | {"PYTHONPATH": os.path.dirname(__file__)}

@@ -1,8 +1,8 @@
 """Which layer of a frozen model to answer from, and the head on it; both are remembered beside the features.
 
 The leave-one-out probe looks at training data alone. Layers that it cannot tell apart (within one standard error of
-its best accuracy) each get a head, and the lowest validation loss decides. The same features, labels and rows always
-give the same head, so a second run reads it.
+its best accuracy) each get a head with the weakest penalty, and the lowest validation loss decides. The same features,
+labels and rows always give the same head, so a second run reads it.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.features import LayerFeatures, cache_folder, cache_key
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.metrics import log_softmax, negative_log_likelihood
-from hf_transfer_kit.probe import MAX_PROBE_ROWS, LogisticHead, choose_layer, fit_logistic_head
+from hf_transfer_kit.probe import INVERSE_PENALTIES, MAX_PROBE_ROWS, LogisticHead, choose_layer, fit_logistic_head
 from hf_transfer_kit.values import from_mapping, to_mapping
 
 VERSION = 2  # part of the key: raise it when the same features and labels would give another choice or head
@@ -92,17 +92,18 @@ def fit_best_head(
         return remembered
     with Meter() as meter:
         accuracies, shortlist = _probe(layers, train, n_classes)
-        fits = {layer: _fit_head(layer, train, validation, n_classes) for layer in shortlist}
-        best = min(fits, key=lambda layer: fits[layer].loss)
+        tried = {
+            layer: _fit_head(layer, train, validation, n_classes, INVERSE_PENALTIES[:1])
+            for layer in (shortlist if len(shortlist) > 1 else [])
+        }
+        best = min(shortlist, key=lambda layer: tried[layer].loss) if tried else shortlist[0]
     choice = LayerChoice(
-        layer=best,
-        leave_one_out=accuracies,
-        seconds=meter.seconds - fits[best].seconds,
-        cpu_seconds=meter.cpu_seconds - fits[best].cpu_seconds,
-        flops=sum(fit.head.flops for layer, fit in fits.items() if layer != best),
-    )
-    _remember(path, choice, fits[best])
-    return choice, fits[best]
+        layer=best, leave_one_out=accuracies, seconds=meter.seconds, cpu_seconds=meter.cpu_seconds,
+        flops=sum(fit.head.flops for fit in tried.values()),
+    )  # fmt: skip
+    fit = _fit_head(best, train, validation, n_classes)
+    _remember(path, choice, fit)
+    return choice, fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +158,14 @@ def _probe(layers: Sequence[str], train: LabelledFeatures, n_classes: int) -> tu
     return {layer: result.accuracy for layer, result in results.items()}, close[:SHORTLIST]
 
 
-def _fit_head(layer: str, train: LabelledFeatures, validation: LabelledFeatures, n_classes: int) -> HeadFit:
+def _fit_head(
+    layer: str, train: LabelledFeatures, validation: LabelledFeatures, n_classes: int,
+    inverse_penalties: Sequence[float] | None = None,
+) -> HeadFit:  # fmt: skip
     with Meter() as meter:
         features = validation.named(layer)
-        head = fit_logistic_head(train.named(layer), train.labels, features, validation.labels, n_classes)
+        head = fit_logistic_head(
+            train.named(layer), train.labels, features, validation.labels, n_classes, inverse_penalties
+        )
         loss = negative_log_likelihood(log_softmax(head.logits(features)), validation.labels)
     return HeadFit(head=head, loss=loss, seconds=meter.seconds, cpu_seconds=meter.cpu_seconds)

@@ -65,10 +65,10 @@ def test_among_many_perfect_layers_the_clearest_are_tried(monkeypatch):
     monkeypatch.setattr(layer_choice, "_fit_head", lambda layer, *rest: tried.append(layer) or fit_head(layer, *rest))
     choice, _ = fit_best_head(["0", "1", "2", "3", "4"], *data([2.0, 2.5, 9.0, 8.0, 7.0]), 2)
     assert set(choice.leave_one_out.values()) == {1.0}
-    assert sorted(tried) == ["2", "3", "4"]
+    assert set(tried) == {"2", "3", "4"}
 
 
-def test_the_second_time_one_head_is_fitted_and_all_is_the_same(probes: list[int]):
+def test_the_second_time_nothing_is_fitted_and_all_is_the_same(probes: list[int]):
     train, validation = data([0.0, 0.6, 0.6])
     first, first_fit = fit_best_head(["0", "1", "2"], train, validation, 2)
     second, second_fit = fit_best_head(["0", "1", "2"], train, validation, 2)

@@ -189,7 +189,7 @@ def test_a_resumed_epoch_has_the_order_of_its_number():
 
 
 def test_training_stops_after_as_many_evaluations_without_improvement_as_patience_says(make_job):
-    job = make_job("bert", Full(learning_rate=0.03), train_size=40, epochs=20, min_steps=0, batch_size=8, patience=3)
+    job = make_job("bert", Full(learning_rate=4e-3), train_size=40, epochs=20, min_steps=0, batch_size=8, patience=3)
     _, trainer = train_job(job)
     losses = history(trainer.state)["validation_nll"]
     assert len(losses) < 20

@@ -40,7 +40,11 @@ def check_loads_again(job, outcome) -> None:
     np.testing.assert_allclose(loaded.logits(job.inputs("test")), outcome.test_logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("approach", [Full(), Lora(rank=2), Scratch()], ids=lambda approach: approach.name)
+@pytest.mark.parametrize(
+    "approach",
+    [Full(), Lora(rank=2), pytest.param(Scratch(), marks=pytest.mark.slow)],
+    ids=["full", "lora", "scratch"],
+)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_was_trained_is_saved_and_loads_again_with_the_same_answers(architecture, approach, make_job):
     job = make_job(architecture, approach)
