@@ -15,9 +15,13 @@ rows = {
     for part in ("train", "test")
 }
 args = TrainingArguments(
-    output_dir="runs/base", num_train_epochs=2, learning_rate=5e-5, per_device_train_batch_size=16, save_strategy="no",
+    output_dir="runs/base",
+    num_train_epochs=2,
+    learning_rate=5e-5,
+    per_device_train_batch_size=16,
+    save_strategy="no",
     report_to="none",
-)  # fmt: skip
+)
 trainer = Trainer(
     model=model,
     args=args,

@@ -1,4 +1,4 @@
-"""The comparison from Python: frozen features and the top layers on the demo sentences, as `transfer-kit compare` does it."""
+"""The comparison from Python: frozen features and the top layers on the demo sentences."""
 
 from pathlib import Path
 
