@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from hf_transfer_kit.prediction import Prediction, predict
     from hf_transfer_kit.records import RunRecord
     from hf_transfer_kit.reporting.report import write_report
-    from hf_transfer_kit.study import Study, carry_out
+    from hf_transfer_kit.study.study import Study, carry_out
 
 __all__ = [
     "CheckReport",
@@ -110,13 +110,13 @@ _HOMES = {
     "RunRecord": "records",
     "Scratch": "plan",
     "Shallow": "plan",
-    "Study": "study",
+    "Study": "study.study",
     "TopLayers": "plan",
     "Training": "plan",
     "TransferKitError": "errors",
     "TransferPlan": "plan",
     "UnsupportedSetupError": "errors",
-    "carry_out": "study",
+    "carry_out": "study.study",
     "check_data": "checking.checks",
     "compare": "comparison.compare",
     "discriminative_lr": "optim",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hf_transfer_kit.plan import Approach
-    from hf_transfer_kit.study import Study
+    from hf_transfer_kit.study.study import Study
 
 app = typer.Typer(
     help="From a labelled data set to a measured comparison of transfer strategies.", no_args_is_help=True,
@@ -81,7 +81,7 @@ def compare(
     --out, it does only what is missing.
     """
     from hf_transfer_kit.plan import DataSpec, ModelSpec, Training
-    from hf_transfer_kit.study import Study
+    from hf_transfer_kit.study.study import Study
 
     spec = DataSpec(
         path=data, config=config, revision=revision, task=task, input_column=input_column, label_column=label_column,
@@ -144,7 +144,7 @@ def check(
     from hf_transfer_kit.checking.checks import check_data
     from hf_transfer_kit.data.labelled import load_data
     from hf_transfer_kit.plan import DataSpec
-    from hf_transfer_kit.study_progress import StudyProgress
+    from hf_transfer_kit.study.progress import StudyProgress
 
     spec = DataSpec(
         path=data, config=config, revision=revision, task=task, input_column=input_column, label_column=label_column,
@@ -239,8 +239,8 @@ def _refuse(error: Exception, message: str) -> None:
 def _carry_out(study: "Study", out: Path, command: str) -> None:
     """Carries out a study with progress, then prints its report and where it lies; exit code 1 where runs failed."""
     from hf_transfer_kit.reporting.report import to_terminal
-    from hf_transfer_kit.study import carry_out
-    from hf_transfer_kit.study_progress import StudyProgress
+    from hf_transfer_kit.study.progress import StudyProgress
+    from hf_transfer_kit.study.study import carry_out
 
     _quiet_libraries()
     console = _console()

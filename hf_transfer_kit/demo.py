@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scratch, TopLayers, Training
-from hf_transfer_kit.study import Study
+from hf_transfer_kit.study.study import Study
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 EPOCHS = 6  # as many as two minutes on two cores allow

@@ -1,11 +1,13 @@
 """One finished comparison of every approach on tiny models, made once for all tests that look at such a folder."""
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
 from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scratch, TopLayers, Training
-from hf_transfer_kit.study import Study, carry_out
+from hf_transfer_kit.study.study import Study, carry_out
 
 QUICK = Training(epochs=1, min_steps=0, batch_size=16)
 ALL = (Features(), TopLayers(blocks=1), Full(), Lora(), Scratch())
@@ -20,7 +22,9 @@ def make_study(data: Path, *models: Path, **settings) -> Study:
 @functools.cache
 def finished_study(data: Path, model: Path) -> Path:
     """The folder of a comparison of all approaches with one seed; not to be written to."""
-    folder = Path(tempfile.mkdtemp(prefix="finished-study-")) / "out"
+    parent = tempfile.mkdtemp(prefix="finished-study-")
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    folder = Path(parent) / "out"
     comparison = carry_out(make_study(data, model, approaches=ALL), folder)
     assert not comparison.failures
     return folder

@@ -217,7 +217,7 @@ def test_an_error_of_the_system_is_one_line_too(terminal, monkeypatch, text_csv)
     def full(*arguments, **settings):
         raise OSError(28, "No space left on device", "somewhere/file")
 
-    monkeypatch.setattr("hf_transfer_kit.study.carry_out", full)
+    monkeypatch.setattr("hf_transfer_kit.study.study.carry_out", full)
     line = refused(terminal("demo"))
 
     assert line == "somewhere/file: No space left on device"
@@ -244,7 +244,7 @@ def test_every_command_explains_itself(terminal):
 def test_failed_runs_are_said_at_the_end_and_make_the_exit_code_1(terminal, monkeypatch, out, text_csv, tiny_bert):
     records = [make_record(hits(40, 60), Features()), make_record(hits(20, 60), Majority())]
     comparison = compare(records, failures=[Failure(run="m/full/all/seed-0", message="no memory")])
-    monkeypatch.setattr("hf_transfer_kit.study.carry_out", lambda *arguments: comparison)
+    monkeypatch.setattr("hf_transfer_kit.study.study.carry_out", lambda *arguments: comparison)
 
     code, printed, errors = terminal("compare", "--data", text_csv, "--model", tiny_bert, "--out", out)
 

@@ -10,7 +10,7 @@ import hf_transfer_kit
 from hf_transfer_kit.cli import app
 from hf_transfer_kit.demo import MODEL, demo_data, demo_study, next_command
 from hf_transfer_kit.plan import Features
-from hf_transfer_kit.study import carry_out
+from hf_transfer_kit.study.study import carry_out
 
 
 def test_the_demo_compares_every_approach_over_two_seeds_or_more_on_data_inside_the_package():

@@ -8,7 +8,7 @@ from hf_transfer_kit.errors import DataError, FormatError
 from hf_transfer_kit.plan import DataSpec
 from hf_transfer_kit.prediction import answering_run, predict
 from hf_transfer_kit.records import RunRecord
-from hf_transfer_kit.study import carry_out
+from hf_transfer_kit.study.study import carry_out
 
 ARMS = [
     "controls/majority", "controls/shallow", "tiny-bert/features", "tiny-bert/top_layers", "tiny-bert/full",

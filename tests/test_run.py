@@ -71,9 +71,7 @@ def test_scores_and_temperature_agree_with_the_logits_that_are_kept(plan, tmp_pa
     probabilities = np.exp(scores["test_logits"]) / np.exp(scores["test_logits"]).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(record.test.confidence, probabilities.max(axis=1), atol=1e-5)
     scaled = apply_temperature(scores["test_logits"], record.temperature)
-    np.testing.assert_allclose(
-        record.test.log_likelihood, scaled[np.arange(24), list(record.test.labels)], atol=1e-5
-    )
+    np.testing.assert_allclose(record.test.log_likelihood, scaled[np.arange(24), list(record.test.labels)], atol=1e-5)
     labels = np.array(load_data(plan.data).validation["label"])
     assert record.temperature == pytest.approx(fit_temperature(scores["validation_logits"], labels), rel=1e-3)
     assert record.validation_accuracy == (scores["validation_logits"].argmax(axis=1) == labels).mean()

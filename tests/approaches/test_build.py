@@ -207,5 +207,3 @@ def test_a_pretrained_pooler_keeps_the_body_rate_and_only_new_weights_get_that_o
 def test_an_approach_that_trains_nothing_is_refused(make_job):
     with pytest.raises(PlanError, match="'majority' is not one that trains"):
         build(make_job("bert", Majority()))
-
-

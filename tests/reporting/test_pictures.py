@@ -4,8 +4,8 @@ import pytest
 from synthetic_records import hits, make_record
 
 from hf_transfer_kit.comparison.compare import compare
-from hf_transfer_kit.reporting.pictures import cost_picture, pareto_front, pictures
 from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow, TopLayers
+from hf_transfer_kit.reporting.pictures import cost_picture, pareto_front, pictures
 
 
 def text_boxes(figure):

@@ -11,12 +11,12 @@ import psutil
 import pytest
 from finished_study import QUICK, finished_study, make_study
 
-from hf_transfer_kit import preflight
 from hf_transfer_kit.errors import ModelError, OutputError, PlanError, ResourceError
 from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, Majority, ModelSpec, TopLayers
 from hf_transfer_kit.records import RunRecord
-from hf_transfer_kit.study import Silent, Study, carry_out
-from hf_transfer_kit.study_folder import StudyFolder
+from hf_transfer_kit.study import preflight
+from hf_transfer_kit.study.folder import StudyFolder
+from hf_transfer_kit.study.study import Silent, Study, carry_out
 
 
 class Watching(Silent):
@@ -302,7 +302,7 @@ def test_too_little_disk_or_memory_is_said_before_the_first_run(text_csv, tiny_b
 def test_a_disk_that_fills_up_ends_the_study_in_one_line_and_keeps_what_is_finished(
     text_csv, tiny_bert, tmp_path, monkeypatch
 ):
-    from hf_transfer_kit import run_process
+    from hf_transfer_kit.study import run_process
 
     def fill(name, event):
         if name.startswith("tiny-bert"):

@@ -20,7 +20,7 @@ from typing import Any
 from hf_transfer_kit.errors import OutputError, ResourceError
 from hf_transfer_kit.events import Event, parse_event
 from hf_transfer_kit.plan import TransferPlan
-from hf_transfer_kit.worker import DISK_FULL, KIT_ERROR, work
+from hf_transfer_kit.study.worker import DISK_FULL, KIT_ERROR, work
 
 POLL_SECONDS = 0.2
 LEAST_FREE_BYTES = 1 << 20  # a disk with less is full

@@ -35,8 +35,8 @@ from hf_transfer_kit.plan import (
 )
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.reporting.report import write_report
-from hf_transfer_kit.run_process import RunProcesses
-from hf_transfer_kit.study_folder import FORMAT, VERSION, StudyFolder
+from hf_transfer_kit.study.folder import FORMAT, VERSION, StudyFolder
+from hf_transfer_kit.study.run_process import RunProcesses
 from hf_transfer_kit.values import to_mapping
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
         ResourceError: not enough disk or memory, before the first run or in the middle.
         TransferKitError: the data or a model cannot be used, or no run succeeded. What was finished is kept.
     """
-    from hf_transfer_kit import preflight
+    from hf_transfer_kit.study import preflight
 
     watcher = watcher or Silent()
     with StudyFolder(Path(out)) as folder:

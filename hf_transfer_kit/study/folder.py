@@ -26,7 +26,7 @@ from hf_transfer_kit.values import check_format, read_json, to_mapping, write_js
 
 if TYPE_CHECKING:
     from hf_transfer_kit.data.labelled import LabelledData
-    from hf_transfer_kit.study import Study
+    from hf_transfer_kit.study.study import Study
 
 STUDY_FILE, CHECKS_FILE, LOCK_FILE, RUNS = "study.yaml", "checks.json", ".lock", "runs"
 FORMAT, VERSION = "hf_transfer_kit.study", 1

@@ -13,7 +13,7 @@ from hf_transfer_kit.plan import DETERMINISTIC, Full, Lora, ModelSpec, Scratch, 
 from hf_transfer_kit.reporting import quantities
 
 if TYPE_CHECKING:
-    from hf_transfer_kit.study import Study
+    from hf_transfer_kit.study.study import Study
 
 TRACKERS = ("trackio", "tensorboard", "wandb")
 # Memory for weights, gradients and both moments of AdamW, and the weights kept on disk, in sizes of the model.

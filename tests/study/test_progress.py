@@ -4,7 +4,7 @@ from rich.console import Console
 
 from hf_transfer_kit.events import Event
 from hf_transfer_kit.findings import CheckReport
-from hf_transfer_kit.study_progress import StudyProgress, seconds_left
+from hf_transfer_kit.study.progress import StudyProgress, seconds_left
 
 NAMES = ["controls/shallow/all/seed-0", "m/full/64/seed-0", "m/full/64/seed-1"]
 PROGRESS = Event(time=0.0, kind="progress", stage="training", done=3, total=10, values={})
