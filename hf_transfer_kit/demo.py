@@ -8,7 +8,7 @@ from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scra
 from hf_transfer_kit.study.study import Study
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-EPOCHS = 6  # as many as two minutes on two cores allow
+EPOCHS = 4  # as many as two minutes on two cores allow
 SEEDS = 2
 
 
