@@ -7,6 +7,7 @@ learned from by counting words or by looking at the colour, so that a test can a
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads cost tiny models more than they save
 
 import csv
 import random

@@ -3,7 +3,7 @@
 import datasets
 import pytest
 
-from hf_transfer_kit.data.labelled import hub as data_hub
+from hf_transfer_kit.data import hub as data_hub
 from hf_transfer_kit.data.sources import read_source
 from hf_transfer_kit.errors import DataError
 

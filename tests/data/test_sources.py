@@ -4,7 +4,7 @@ import datasets
 import pytest
 from PIL import Image
 
-from hf_transfer_kit.data.labelled import sources as data_sources
+from hf_transfer_kit.data import sources as data_sources
 from hf_transfer_kit.data.sources import read_source
 from hf_transfer_kit.errors import DataError
 

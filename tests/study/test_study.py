@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -130,7 +131,7 @@ def test_kill_9_in_the_middle_leaves_nothing_running_and_the_same_command_ends_w
         "from hf_transfer_kit import Features, Full, Lora, carry_out;"
         "carry_out(make_study(*sys.argv[1:3], approaches=(Features(), Full(), Lora())), sys.argv[3])"
     )
-    environment = os.environ | {"PYTHONPATH": os.path.dirname(__file__)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", code, str(text_csv), str(tiny_bert), str(out)]
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     wait_for(out / "runs/tiny-bert/full/all/seed-0/events.jsonl", process)
