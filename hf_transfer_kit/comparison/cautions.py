@@ -70,6 +70,8 @@ def _about_runs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
             sentences.append(
                 f"{result.name} rests on {len(result.seeds)} of {len(seeds)} seeds; {lacking} did not finish."
             )
+    if improving := [result.name for result in measured if result.still_improving]:
+        sentences.append(f"Still improving when the epochs ran out: {', '.join(improving)}; more --epochs may help.")
     if len(seeds) == 1 and not {result.name for result in measured} <= without_randomness:
         sentences.append(
             "One seed only: the intervals hold the chance of the test items, not that of the training; use --seeds 3 "

@@ -148,10 +148,16 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResul
                 gain_over_scratch=difference(i, scratch.get(arm.model)) if pretrained else None,
                 layer=arm.records[0].details.get("layer"),
                 last_layer=_last_layer(arm),
+                still_improving=all(_ended_at_its_best(record) for record in arm.records),
                 cost=arm.mean_cost(),
             )
         )
     return sorted(results, key=lambda result: -result.accuracy)  # stable: level arms stay in their order
+
+
+def _ended_at_its_best(record: RunRecord) -> bool:
+    """Whether a trained run had its lowest validation loss at its last step."""
+    return "best_step" in record.details and record.details["best_step"] == record.details["steps"]
 
 
 def _last_layer(arm: Arm) -> float | None:

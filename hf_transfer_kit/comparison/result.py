@@ -78,6 +78,8 @@ class ArmResult:
         gain_over_scratch: accuracy minus that of the same model from a random start; None where that was not measured.
         layer, last_layer: of frozen features: the layer read (of the first seed), and the leave-one-out accuracy of
             the last layer on training rows, mean over seeds; None for other approaches.
+        still_improving: True where the last evaluation on validation was the best one in every run, so that more
+            epochs may help.
         cost: means over the seeds.
     """
 
@@ -96,6 +98,7 @@ class ArmResult:
     gain_over_scratch: Estimate | None = None
     layer: str | None = None
     last_layer: float | None = None
+    still_improving: bool = False
     cost: Cost
 
     @property

@@ -109,6 +109,12 @@ def _negative_sentence(arm: ArmResult, shown: str, rivals: list[tuple[str, float
     """Of an arm that is not better than `rivals`: their names, and the gain over each."""
     names = " or ".join(name for name, _ in rivals)
     beyond = " beyond the error" if all(gain > 0 for _, gain in rivals) else ""
+    if arm.still_improving:
+        return (
+            f"Negative transfer, or too little training: {arm.approach} on {short_model_name(arm.model or '')} "
+            f"({shown}) is not better than {names}{beyond}, but was still improving when its epochs ran out; use more "
+            "--epochs before you give it up."
+        )
     way_out = (
         "this pre-trained model does not help when frozen; fine-tune all of it, choose another model, or train from "
         "scratch"

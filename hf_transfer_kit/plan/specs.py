@@ -78,7 +78,8 @@ class Training:
             arXiv:2006.04884: few examples need more passes, not fewer).
         patience: evaluations on validation without improvement before stopping.
         batch_size: examples per optimizer step, over all processes and accumulated micro-batches.
-        accumulation: micro-batches per optimizer step; saves memory, changes no result.
+        accumulation: micro-batches per optimizer step; saves memory, changes no result (but for a random start
+            with batch norm, whose statistics are those of a micro-batch).
         weight_decay: of AdamW, not applied to biases and norms.
         warmup_share: share of the steps over which the rates rise from 0.
         dropout: probability used everywhere in the model; None: the model's own. 0 makes a run independent of how its

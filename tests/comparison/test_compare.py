@@ -312,3 +312,14 @@ def test_files_of_another_version_or_kind_are_refused():
 
 def test_the_same_records_give_the_same_comparison():
     assert full_comparison() == full_comparison()
+
+
+def test_runs_that_ended_at_their_best_step_are_said_to_be_still_improving():
+    ended = [{"best_step": 30, "steps": 30}, {"best_step": 20, "steps": 30}]
+    full = [dataclasses.replace(make_record(hits(15, 20), Full(), seed=i), details=ended[0]) for i in (0, 1)]
+    lora = [dataclasses.replace(make_record(hits(14, 20), Lora(), seed=i), details=ended[i]) for i in (0, 1)]
+
+    comparison = compare([*full, *lora])
+
+    assert {arm.name: arm.still_improving for arm in comparison.arms} == {"full": True, "lora": False}
+    assert "Still improving when the epochs ran out: full;" in " ".join(comparison.warnings)

@@ -237,6 +237,18 @@ def test_a_last_layer_no_better_than_a_control_is_negative_transfer_although_a_l
     assert len(negative_transfer([dataclasses.replace(frozen, layer="10", last_layer=0.81), control])) == 1
 
 
+def test_an_arm_that_was_still_improving_may_only_lack_training():
+    control = make_arm("TF-IDF", 0.77, approach="shallow")
+    arm = dataclasses.replace(make_arm("full", 0.74, over_control=(-0.03, -0.05, -0.01)), still_improving=True)
+
+    (sentence,) = negative_transfer([control, arm])
+
+    assert sentence.startswith(
+        "Negative transfer, or too little training: full on mini (0.740) is not better than TF-IDF"
+    )
+    assert "use more --epochs" in sentence
+
+
 def test_arms_that_beat_controls_and_random_start_are_no_negative_transfer():
     good = make_arm("lora", 0.9, over_control=(0.1, 0.05, 0.15), over_scratch=(0.1, 0.05, 0.15))
     control = make_arm("TF-IDF", 0.8, (0.1, 0.05, 0.15), approach="shallow")
