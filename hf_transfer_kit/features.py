@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hf_transfer_kit.tasks.task import Row, Task
 
 VERSION = 1  # part of the key: raise it when the same inputs would give other features
-WINDOW = 2048  # rows encoded and sorted at a time: long enough to sort well, short enough to hold images in memory
+WINDOW = 2048  # rows encoded and sorted at a time where lengths differ
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
@@ -156,8 +156,9 @@ def batches_by_length(
     task: "Task", processor: Any, inputs: Sequence[Any], max_length: int, batch_size: int
 ) -> Iterator[tuple[list[int], "list[Row]"]]:
     """(positions in `inputs`, encoded rows) per batch of inputs of like length, covering every input once."""
-    for start in range(0, len(inputs), WINDOW):
-        rows = task.encode(processor, inputs[start : start + WINDOW], max_length)
+    window = WINDOW if task.pads else batch_size  # encoded images are large, and there is nothing to sort
+    for start in range(0, len(inputs), window):
+        rows = task.encode(processor, inputs[start : start + window], max_length)
         order = sorted(range(len(rows)), key=lambda i: task.length(rows[i]))
         for first in range(0, len(order), batch_size):
             chosen = order[first : first + batch_size]
