@@ -7,7 +7,6 @@ a random start, is called negative transfer (Wang et al. 2019, "Characterizing a
 arXiv:1811.09751). Imports no torch.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,16 +81,9 @@ def negative_transfer(arms: Sequence[ArmResult]) -> tuple[str, ...]:
             rivals.append((f"the same model from a random start ({start})", arm.gain_over_scratch.value))
         if rivals:
             sentences.append(_negative_sentence(arm, accuracy(arm.accuracy, half_width), rivals))
-        elif control and arm.last_layer is not None and not _last_layer_is_better(arm, control):
+        elif control and arm.last_layer is not None and arm.last_layer <= control.accuracy:
             sentences.append(_upper_layers_sentence(arm, control, half_width))
     return tuple(sentences)
-
-
-def _last_layer_is_better(arm: ArmResult, control: ArmResult) -> bool:
-    """Whether the last layer's leave-one-out accuracy lies above the control's accuracy beyond the error of both."""
-    last = arm.last_layer or 0.0
-    variance = 1.96**2 * last * (1 - last) / arm.train_size + control.scores.accuracy.half_width**2
-    return last - control.accuracy > math.sqrt(variance)
 
 
 def _upper_layers_sentence(arm: ArmResult, control: ArmResult, half_width: float) -> str:

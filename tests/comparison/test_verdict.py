@@ -232,9 +232,8 @@ def test_a_last_layer_no_better_than_a_control_is_negative_transfer_although_a_l
     assert sentence.startswith("Negative transfer in the upper layers: the last layer of mini reads 0.660")
     assert "no better than raw pixels (0.750)" in sentence
     assert "because it reads layer 10." in sentence
-    # 0.02 from the control's interval and 1.96 * sqrt(0.87 * 0.13 / 100) = 0.066 from 100 rows: 0.069 together
-    assert negative_transfer([dataclasses.replace(frozen, layer="10", last_layer=0.83), control]) == ()
-    assert len(negative_transfer([dataclasses.replace(frozen, layer="10", last_layer=0.81), control])) == 1
+    better = dataclasses.replace(frozen, layer="10", last_layer=0.76)
+    assert negative_transfer([better, control]) == ()
 
 
 def test_an_arm_that_was_still_improving_may_only_lack_training():
