@@ -126,6 +126,32 @@ def parse_event(line: str, where: str = "events") -> Event | None:
         return None
 
 
+class EventFollower:
+    """The events appended to a file since the last look; each whole line is read once, so a long file costs nothing.
+
+    Args:
+        path: need not exist yet.
+        start: byte to begin at: the size of the file before this attempt, to leave out the events of earlier ones.
+
+    Raises (from `new`):
+        FormatError: the file has another format or version.
+    """
+
+    def __init__(self, path: Path, start: int = 0):
+        self._path, self._position = path, start
+
+    def new(self) -> list[Event]:
+        """The events of the lines finished since the last call, in order."""
+        if not self._path.exists():
+            return []
+        with open(self._path, "rb") as file:
+            file.seek(self._position)
+            *lines, _ = file.read().split(b"\n")  # what follows the last line break is not whole yet
+        self._position += sum(len(line) + 1 for line in lines)
+        events = (parse_event(line.decode("utf-8", errors="replace"), where=str(self._path)) for line in lines)
+        return [event for event in events if event is not None]
+
+
 def read_events(path: Path) -> Iterator[Event]:
     """The events of a file in order; a missing file has none; torn lines are skipped.
 

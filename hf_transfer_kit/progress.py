@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from hf_transfer_kit.events import Event, parse_event
+from hf_transfer_kit.events import Event, EventFollower
 from hf_transfer_kit.reporting.quantities import seconds
 
 POLL_SECONDS = 0.1
@@ -31,19 +31,11 @@ def follow(path: Path, stop: threading.Event, show: Callable[[Event], None], *, 
     Raises:
         FormatError: the file has another format or version.
     """
-    rest = b""
+    events = EventFollower(path, start)
     while True:
         last = stop.is_set()
-        if path.exists():
-            with open(path, "rb") as file:
-                file.seek(start)
-                new = file.read()
-            start += len(new)
-            *lines, rest = (rest + new).split(b"\n")
-            for line in lines:
-                event = parse_event(line.decode("utf-8", errors="replace"), where=str(path))
-                if event is not None:
-                    show(event)
+        for event in events.new():
+            show(event)
         if last:
             return
         stop.wait(POLL_SECONDS)

@@ -7,7 +7,7 @@ import pytest
 
 from hf_transfer_kit import events as events_module
 from hf_transfer_kit.errors import FormatError
-from hf_transfer_kit.events import FORMAT, VERSION, EventWriter, parse_event, read_events, seconds_spent
+from hf_transfer_kit.events import FORMAT, VERSION, EventFollower, EventWriter, parse_event, read_events, seconds_spent
 
 
 def write_lines(path: Path, *lines: dict | str) -> None:
@@ -102,3 +102,19 @@ def test_progress_comes_ten_times_a_second_and_at_the_end(tmp_path: Path, monkey
         for done in range(1, 1001):
             events.progress("training", done, total)
     assert [event.done for event in read_events(tmp_path / "e")] == written
+
+
+def test_a_follower_gives_each_whole_line_once_and_breaks_lines_where_the_writer_does(tmp_path):
+    path = tmp_path / "events.jsonl"
+    follower = EventFollower(path)
+    assert follower.new() == []
+    with EventWriter(path) as events:
+        events.write("stage", message="one line\u2028for JSON")
+    assert [event.message for event in follower.new()] == ["one line\u2028for JSON"]
+    with open(path, "a", encoding="utf-8") as file:
+        file.write('{"time": 1.0, "kind"')
+    assert follower.new() == []
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(': "finish"}\n')
+    assert [event.kind for event in follower.new()] == ["finish"]
+    assert follower.new() == []

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from hf_transfer_kit.errors import OutputError, ResourceError
-from hf_transfer_kit.events import Event, parse_event
+from hf_transfer_kit.events import Event, EventFollower
 from hf_transfer_kit.plan import TransferPlan
 from hf_transfer_kit.study.worker import DISK_FULL, KIT_ERROR, work
 
@@ -45,7 +45,8 @@ class RunProcesses:
             if error.errno == errno.ENOSPC:
                 raise ResourceError(_disk_full(folder)) from error
             raise OutputError(f"'{folder}' cannot be made ({error.strerror}); choose another --out.") from error
-        events = _Follower(folder / "events.jsonl")
+        path = folder / "events.jsonl"
+        events = EventFollower(path, start=path.stat().st_size if path.exists() else 0)
         process = self._context.Process(target=work, args=(plan.to_yaml(), str(folder)), daemon=True)
         with _no_main():
             process.start()
@@ -127,22 +128,3 @@ def _last_line(path: Path) -> str:
     with open(path, encoding="utf-8", errors="replace") as file:
         lines = deque((line.strip() for line in file if line.strip()), maxlen=1)
     return lines[0][:300] if lines else "it left an empty log"
-
-
-class _Follower:
-    """The events appended to a file since the last look; each byte is read once."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._position = path.stat().st_size if path.exists() else 0
-
-    def new(self) -> list[Event]:
-        if not self._path.exists():
-            return []
-        with open(self._path, "rb") as file:
-            file.seek(self._position)
-            whole_lines = file.read().rpartition(b"\n")[0]
-        self._position += len(whole_lines) + 1 if whole_lines else 0
-        lines = whole_lines.decode("utf-8", errors="replace").splitlines()
-        events = (parse_event(line, str(self._path)) for line in lines)
-        return [event for event in events if event is not None]
