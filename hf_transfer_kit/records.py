@@ -75,6 +75,56 @@ class ItemScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OldSkill:
+    """What a run still knows of the old task: answers to the test items of the old data, before and after.
+
+    "Before" is the model every approach starts from, which has learned the old data. Class numbers are positions in the
+    record's `label_names`. All tuples but `old_labels` have one length.
+
+    Fields:
+        data: of the old data.
+        old_labels: the classes of the old data.
+        labels: right answers.
+        before, after: answers among all labels, old and new (class-incremental: nobody says which task an item is of).
+        before_among_old, after_among_old: best answers among the old labels (task-incremental).
+    """
+
+    data: DataIdentity
+    old_labels: tuple[int, ...]
+    labels: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    before_among_old: tuple[int, ...]
+    after_among_old: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        answers = (self.before, self.after, self.before_among_old, self.after_among_old)
+        if any(len(each) != len(self.labels) for each in answers):
+            raise PlanError("old answers have different lengths; write the record again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldText:
+    """What a run still knows of old text without labels, item by item, before and after.
+
+    Fields:
+        measure: "perplexity" (mean negative log-likelihood of each text's tokens under the model's own language
+            model head, nats) or "probe" (1.0 where a fixed probe on the features still reads what it read before).
+        digest: SHA-256 of the texts in their order.
+        before, after: one number per text.
+    """
+
+    measure: str
+    digest: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.before) != len(self.after):
+            raise PlanError("old texts have different lengths before and after; write the record again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a run cost.
 
@@ -117,6 +167,7 @@ class RunRecord:
         versions: of Python and the libraries.
         machine: processor, cores, accelerator, processes.
         started, finished: UTC, ISO 8601.
+        old, old_text: of runs with old data, unless the approach knows nothing of it (controls, a random start).
     """
 
     plan: TransferPlan
@@ -133,6 +184,8 @@ class RunRecord:
     machine: dict[str, str] = field(default_factory=dict)
     started: str = ""
     finished: str = ""
+    old: OldSkill | None = None
+    old_text: OldText | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """The record as plain values, with `format` and `version` first."""
@@ -181,3 +234,5 @@ class _RecordWithoutPlan:
     machine: dict[str, str] = field(default_factory=dict)
     started: str = ""
     finished: str = ""
+    old: OldSkill | None = None
+    old_text: OldText | None = None

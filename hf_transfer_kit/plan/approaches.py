@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from hf_transfer_kit.errors import PlanError, did_you_mean
 from hf_transfer_kit.values import from_mapping
 
+ORDERS = ("top_down", "bottom_up", "lp_ft")
+
 
 def _check_rates(approach: Any) -> None:
     """Learning rates must be positive where they are given."""
@@ -95,6 +97,34 @@ class Full:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gradual:
+    """As `full`, but the head trains first and one block after another opens (Howard & Ruder 2018, section 3.3).
+
+    Fields:
+        opening_share: share of the training after which everything is open, in (0, 1].
+        order: "top_down", "bottom_up" or "lp_ft" (the head first, then everything).
+        learning_rate: of the top block; None: the task's default.
+        head_learning_rate: of the new head.
+        decay: factor of the rate per block downwards, in (0, 1].
+    """
+
+    opening_share: float = 0.5
+    order: str = "top_down"
+    learning_rate: float | None = None
+    head_learning_rate: float = 1e-3
+    decay: float = 0.95
+    name: ClassVar[str] = "gradual"
+
+    def __post_init__(self) -> None:
+        _check_rates(self)
+        _check_decay(self.name, self.decay)
+        if not 0 < self.opening_share <= 1:
+            raise PlanError(f"gradual.opening_share={self.opening_share} must lie in (0, 1]; use 0.5 for half.")
+        if self.order not in ORDERS:
+            raise PlanError(f"gradual.order='{self.order}' is unknown; {did_you_mean(self.order, ORDERS)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
     """Low-rank adapters beside frozen weights (Hu et al. 2021, arXiv:2106.09685), through peft.
 
@@ -138,11 +168,12 @@ def _check_decay(name: str, decay: float) -> None:
         raise PlanError(f"{name}.decay={decay} must lie in (0, 1]; use 1 for one rate everywhere.")
 
 
-Approach = Majority | Shallow | Features | TopLayers | Full | Lora | Scratch
+Approach = Majority | Shallow | Features | TopLayers | Full | Gradual | Lora | Scratch
 CONTROLS: tuple[type[Any], ...] = (Majority, Shallow)
 DETERMINISTIC: tuple[type[Any], ...] = (Majority, Shallow, Features)  # the seed only draws their subset of examples
+PROTECTABLE: tuple[type[Any], ...] = (TopLayers, Full, Gradual, Lora)  # those that change pre-trained weights
 APPROACHES: dict[str, type[Any]] = {
-    cls.name: cls for cls in (Majority, Shallow, Features, TopLayers, Full, Lora, Scratch)
+    cls.name: cls for cls in (Majority, Shallow, Features, TopLayers, Full, Gradual, Lora, Scratch)
 }
 
 

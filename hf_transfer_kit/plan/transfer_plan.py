@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from hf_transfer_kit.errors import FormatError, PlanError
-from hf_transfer_kit.plan.approaches import CONTROLS, Approach, approach_from_mapping
+from hf_transfer_kit.plan.approaches import CONTROLS, PROTECTABLE, Approach, approach_from_mapping
+from hf_transfer_kit.plan.protection import Protection
 from hf_transfer_kit.plan.specs import DataSpec, ModelSpec, Training
 from hf_transfer_kit.values import check_format, from_mapping, to_mapping, write_text_atomically
 
@@ -25,6 +26,9 @@ class TransferPlan:
     Fields:
         model: None only for the controls, which need none.
         seed: of the weights' start, the order of the examples and the training subset.
+        old_data: what must not be forgotten. The model learns it first, unless it already knows it; every approach
+            starts from there, with a head over old and new labels, and is scored on both.
+        protection: against forgetting it.
 
     Raises:
         PlanError: a setting is wrong, or an approach that needs a model has none.
@@ -40,12 +44,28 @@ class TransferPlan:
     model: ModelSpec | None = None
     training: Training = field(default_factory=Training)
     seed: int = 0
+    old_data: DataSpec | None = None
+    protection: Protection = field(default_factory=Protection)
 
     def __post_init__(self) -> None:
+        self._check_protection()
         if self.model is None and not isinstance(self.approach, CONTROLS):
             raise PlanError(f"approach '{self.approach.name}' needs a model; add 'model: {{name: ...}}'.")
         if self.seed < 0:
             raise PlanError(f"seed={self.seed} is negative; use 0.")
+
+    @property
+    def method(self) -> str:
+        """Approach and protections: "full+ewc+replay"."""
+        return "+".join([self.approach.name, *self.protection.names])
+
+    def _check_protection(self) -> None:
+        names = self.protection.names
+        if names and not isinstance(self.approach, PROTECTABLE):
+            able = ", ".join(approach.name for approach in PROTECTABLE)
+            raise PlanError(f"approach '{self.approach.name}' takes no protection ('{names[0]}'); use one of {able}.")
+        if self.protection.needs_old_data and self.old_data is None:
+            raise PlanError(f"'{self.method}' protects old data, but none is given; add old_data (--old-data).")
 
     def to_mapping(self) -> dict[str, Any]:
         """The plan as plain values, with `format` and `version` first."""
@@ -111,3 +131,5 @@ class _PlanWithoutApproach:
     model: ModelSpec | None = None
     training: Training = field(default_factory=Training)
     seed: int = 0
+    old_data: DataSpec | None = None
+    protection: Protection = field(default_factory=Protection)
