@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from hf_transfer_kit.approaches.approach import Job
+from hf_transfer_kit.approaches.head import output_parameters
 from hf_transfer_kit.blocks import Blocks, find_blocks
 from hf_transfer_kit.errors import PlanError, UnsupportedSetupError
+from hf_transfer_kit.freezing import keep_in_eval
 from hf_transfer_kit.optim import discriminative_lr
-from hf_transfer_kit.plan import Full, Lora, ModelSpec, Scratch, TopLayers
+from hf_transfer_kit.plan import Full, Gradual, Lora, Scratch, TopLayers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +46,19 @@ def build(job: Job) -> Built:
     from transformers import set_seed
 
     plan, approach = job.plan, job.plan.approach
-    spec = plan.model
-    if spec is None or not isinstance(approach, TopLayers | Full | Lora | Scratch):
+    spec = job.start
+    if spec is None or not isinstance(approach, TopLayers | Full | Gradual | Lora | Scratch):
         raise PlanError(f"approach '{approach.name}' is not one that trains a model.")
     set_seed(plan.seed)  # the new head starts the same in every approach of one seed
     processor = job.task.load_processor(spec)
     pretrained = not isinstance(approach, Scratch)
     model, new = job.task.load_classifier(spec, job.data.label_names, processor, pretrained=pretrained)
+    if job.old is not None:
+        new = output_parameters(model)  # rows for new labels lie beside those for old ones
     if plan.training.dropout is not None:
         set_dropout(model, plan.training.dropout)
     if isinstance(approach, Lora):
-        return _with_adapters(model, processor, new, spec, approach, plan.training.weight_decay)
+        return _with_adapters(job, model, processor, new)
     blocks = find_blocks(model, spec.blocks)
     open_blocks = min(approach.blocks, len(blocks)) if isinstance(approach, TopLayers) else len(blocks)
     if isinstance(approach, TopLayers):
@@ -69,7 +73,8 @@ def build(job: Job) -> Built:
         rates = {"lr": rate, "head_lr": rate, "decay": 1.0}
     else:
         rate = approach.learning_rate or job.task.learning_rate
-        rates = {"lr": rate, "head_lr": approach.head_learning_rate, "decay": approach.decay}
+        head_rate = _head_rate(job, approach, rate) if open_blocks else approach.head_learning_rate
+        rates = {"lr": rate, "head_lr": head_rate, "decay": approach.decay}
     new = new if pretrained else []  # from a random start no part is newer than another
     optimizer = discriminative_lr(
         model, **rates, weight_decay=plan.training.weight_decay, new_parameters=new, blocks=blocks
@@ -77,12 +82,22 @@ def build(job: Job) -> Built:
     return Built(model=model, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=open_blocks)
 
 
-def _with_adapters(
-    model: Any, processor: Any, new: list[str], spec: ModelSpec, approach: Lora, weight_decay: float
-) -> Built:
-    """Low-rank adapters on every linear and plain convolution layer of the body; the new head trains as a whole."""
+def _head_rate(job: Job, approach: Any, rate: float) -> float:
+    """The learning rate of the output layer: large where it is new; that of the body where it has learned old labels.
+
+    Measured on CLINC150 (old: banking, new: travel; MiniLM, 300 examples each, one seed): at the body's rate `full`
+    and `full+replay` learn new labels better (accuracy +0.03, +0.01) and keep more of the old ones (+0.07, +0.10).
+    """
+    new_rate: float = approach.head_learning_rate
+    return new_rate if job.old is None else rate
+
+
+def _with_adapters(job: Job, model: Any, processor: Any, new: list[str]) -> Built:
+    """Low-rank adapters on every linear and plain convolution layer of the body; the head trains as a whole."""
     from peft import LoraConfig, TaskType, get_peft_model
 
+    approach, spec = job.plan.approach, job.start
+    assert isinstance(approach, Lora) and spec is not None  # noqa: S101  # `build` has looked
     heads = sorted({_head_module(model, name) for name in new})
     targets = lora_targets(model, heads)
     if not targets:
@@ -98,9 +113,10 @@ def _with_adapters(
     keep_in_eval(adapted, _batch_norms(adapted))
     blocks = find_blocks(adapted)
     trained_heads = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_" not in n]
+    rate = approach.learning_rate or 1e-3
     optimizer = discriminative_lr(
-        adapted, approach.learning_rate or 1e-3, head_lr=approach.head_learning_rate, decay=1.0,
-        weight_decay=weight_decay, new_parameters=trained_heads, blocks=blocks,
+        adapted, rate, head_lr=_head_rate(job, approach, rate), decay=1.0,
+        weight_decay=job.plan.training.weight_decay, new_parameters=trained_heads, blocks=blocks,
     )  # fmt: skip
     return Built(model=adapted, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=len(blocks))
 
@@ -145,19 +161,3 @@ def set_dropout(model: nn.Module, probability: float) -> None:
 
 def _batch_norms(model: nn.Module) -> list[nn.Module]:
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-
-
-def keep_in_eval(model: nn.Module, modules: Iterable[nn.Module]) -> None:
-    """Keeps `modules` in eval mode while `model` trains; the Trainer calls model.train() before every step.
-
-    Frozen layers then give the same output for the same input, and batch norm keeps the statistics of pre-training,
-    which are better than those of a small batch and do not depend on how batches are spread over processes.
-    """
-    frozen = list(modules)
-
-    def switch_off(module: nn.Module, args: tuple[Any, ...]) -> None:
-        for part in frozen:
-            part.training = False
-
-    if frozen:
-        model.register_forward_pre_hook(switch_off)

@@ -7,31 +7,50 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from two_tasks import two_tasks
 
-from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scratch, TopLayers, Training, TransferPlan
+from hf_transfer_kit.plan import (
+    DataSpec,
+    EwcSettings,
+    Features,
+    Full,
+    Lora,
+    ModelSpec,
+    Protection,
+    Scratch,
+    TopLayers,
+    Training,
+    TransferPlan,
+)
 from hf_transfer_kit.run import run
 
 PACKAGE = Path(__file__).parents[2]
 TRAINING = Training(epochs=3, min_steps=0, batch_size=8, checkpoint_seconds=0.0)  # 21 rows: an incomplete last batch
 
 
-def torchrun(*arguments: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+def torchrun(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | variables
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
-def plans(text_csv, image_folder, tiny_bert, tiny_image_model, gpt2) -> dict[str, TransferPlan]:
+def plans(text_csv, image_folder, tiny_bert, tiny_image_model, gpt2, tmp_path_factory) -> dict[str, TransferPlan]:
     def plan(data, model, approach, training=TRAINING):
         spec = DataSpec(path=str(data), train_size=21)
         return TransferPlan(data=spec, model=ModelSpec(name=str(model)), approach=approach, training=training)
 
+    new, old = two_tasks(tmp_path_factory.mktemp("tasks"))
+    protected = TransferPlan(
+        data=replace(new, train_size=21), old_data=replace(old, train_size=21), model=ModelSpec(name=str(tiny_bert)),
+        approach=Full(), protection=Protection(ewc=EwcSettings(strength=1e5)), training=TRAINING,
+    )  # fmt: skip
     two_parts = Training(epochs=3, min_steps=0, batch_size=8, accumulation=2)
     return {
         "bert": plan(text_csv, tiny_bert, Full()),
@@ -41,6 +60,8 @@ def plans(text_csv, image_folder, tiny_bert, tiny_image_model, gpt2) -> dict[str
         "adapters": plan(text_csv, tiny_bert, Lora(rank=2)),
         "cached top": plan(text_csv, tiny_bert, TopLayers(blocks=1)),
         "features": plan(text_csv, tiny_bert, Features()),
+        "features after old data": replace(protected, approach=Features(), protection=Protection()),
+        "full+ewc": protected,
     }
 
 
@@ -68,14 +89,17 @@ def two_processes(plans, tmp_path_factory) -> Path:
     for name, plan in plans.items():
         plan.save(folder / f"{name}.yaml")
     script = str(PACKAGE / "tests" / "distributed" / "carry_out.py")
-    result = torchrun(script, str(folder), *(str(folder / f"{name}.yaml") for name in plans))
+    cache = {"HF_TRANSFER_KIT_CACHE": str(folder / "cache")}  # the fixture with one for every test comes later
+    result = torchrun(script, str(folder), *(str(folder / f"{name}.yaml") for name in plans), **cache)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
 
 
 @pytest.mark.parametrize(
-    "name", ["bert", "bert in micro-batches", "gpt2", "vit", "adapters", "cached top", "features"]
-)
+    "name",
+    ["bert", "bert in micro-batches", "gpt2", "vit", "adapters", "cached top", "features", "features after old data",
+     "full+ewc"],
+)  # fmt: skip
 def test_two_processes_give_the_answers_of_one(name, plans, two_processes, tmp_path):
     alone = run(plans[name], tmp_path / "alone")
     together = json.loads((two_processes / name / "record.json").read_text())
@@ -84,7 +108,12 @@ def test_two_processes_give_the_answers_of_one(name, plans, two_processes, tmp_p
     for part in ("validation_logits", "test_logits"):
         np.testing.assert_allclose(second[part], first[part], atol=1e-4)
     np.testing.assert_allclose(together["test"]["log_likelihood"], alone.test.log_likelihood, atol=1e-4)
-    if name != "features":
+    if alone.old is not None:
+        assert together["old"]["before"] == list(alone.old.before)
+        assert together["old"]["after"] == list(alone.old.after)
+        assert together["details"]["old_task"]["cached"] == (name == "full+ewc")  # two processes learned it for both
+        assert not alone.details["old_task"]["cached"]
+    if not name.startswith("features"):
         assert together["details"]["steps"] == alone.details["steps"] == 9
         assert together["details"]["validation_nll"] == pytest.approx(alone.details["validation_nll"], abs=1e-4)
 

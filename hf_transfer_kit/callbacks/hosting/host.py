@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from datasets import Dataset
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import Trainer, TrainerCallback
 
-from hf_transfer_kit.callbacks.loss_scale import warn_about_loss_scale
-from hf_transfer_kit.callbacks.setups import refuse_unsupported
+from hf_transfer_kit.callbacks.hosting.loss_scale import warn_about_loss_scale
+from hf_transfer_kit.callbacks.hosting.setups import refuse_unsupported
 from hf_transfer_kit.errors import PlanError
 
 FOLDER = "hf_transfer_kit"  # in the Trainer's output_dir: what a resumed run must find again
@@ -53,11 +54,17 @@ class Host:
 
     @property
     def collate(self) -> Callable[[list[Any]], Any]:
-        """The Trainer's own collator, with its removal of unused columns."""
-        collate: Callable[[list[Any]], Any] = base_dataloader(self.train_dataloader).collate_fn
-        collate = getattr(collate, "own", collate)  # without the old rows of Replay, which may have begun already
-        # Of a `datasets.Dataset` the Trainer takes unused columns out before the collator sees them.
-        return self.trainer._get_collator_with_removed_columns(collate) if self.trainer is not None else collate
+        """The Trainer's own collator, for rows that may have more columns than the training rows."""
+        loader = base_dataloader(self.train_dataloader)
+        own = getattr(loader.collate_fn, "own", loader.collate_fn)  # without old rows, where Replay began already
+        if not isinstance(loader.dataset, Dataset):
+            return own  # type: ignore[no-any-return]
+        used = loader.dataset.column_names  # those left after the Trainer took out what the model does not take
+
+        def collate(rows: list[Any]) -> Any:
+            return own([{name: row[name] for name in used if name in row} for row in rows])
+
+        return collate
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that the optimizer was given, by name: what trains, also where it is frozen for now."""

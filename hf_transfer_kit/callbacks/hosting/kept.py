@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from hf_transfer_kit.callbacks.host import FOLDER, Host
+from hf_transfer_kit.callbacks.hosting.host import FOLDER, Host
 from hf_transfer_kit.errors import FormatError, OutputError
 
 NOTES = "hf_transfer_kit.json"  # in a checkpoint: {name: digest}
@@ -40,6 +40,7 @@ def find_again(host: Host, name: str) -> dict[str, torch.Tensor]:
         folders.append(host.resumed_from.parent / FOLDER)
     files = [folder / f"{name}.safetensors" for folder in folders]
     file = next((file for file in files if file.is_file()), None)
+    host.wait_for_everyone()  # all have looked before the first process writes below
     if file is None:
         raise OutputError(
             f"the run resumes at step {host.state.global_step}, but '{files[-1]}' is missing, without which {name} "
@@ -51,7 +52,10 @@ def find_again(host: Host, name: str) -> dict[str, torch.Tensor]:
             f"'{file}' is not the one that checkpoint '{host.resumed_from}' was trained with: another training has "
             "written to the same output_dir since; resume one of its checkpoints, or start afresh in a new folder."
         )
-    return load_tensors(file)
+    tensors = load_tensors(file)
+    if file.parent != host.folder:
+        keep(host, name, tensors)  # the next checkpoints lie in another output_dir, beside which it is looked for
+    return tensors
 
 
 def note(host: Host, name: str) -> None:

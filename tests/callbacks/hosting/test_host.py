@@ -11,8 +11,8 @@ from accelerate.utils import DistributedType
 from tiny_training import make_data, make_model, train
 from torch.nn.parallel import DistributedDataParallel
 
-from hf_transfer_kit.callbacks.host import HostedCallback
-from hf_transfer_kit.callbacks.kept import find_again, keep, note
+from hf_transfer_kit.callbacks.hosting.host import HostedCallback
+from hf_transfer_kit.callbacks.hosting.kept import find_again, keep, note
 from hf_transfer_kit.errors import FormatError, OutputError, PlanError, UnsupportedSetupError
 
 

@@ -1,0 +1,1 @@
+"""The parts of replay: memory, mixing into batches, distillation."""
