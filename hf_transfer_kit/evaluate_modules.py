@@ -1,7 +1,10 @@
-"""The functions of metrics.py as `evaluate` modules: Accuracy, MacroF1, CalibrationError, McNemar.
+"""The functions of metrics.py and continual.py as `evaluate` modules.
+
+    metrics.py      Accuracy, MacroF1, CalibrationError, McNemar
+    continual.py    AverageAccuracy, BackwardTransfer, ForwardTransfer, Forgetting
 
 They live in the package, so there is no `evaluate.load` and no network. Importing this file imports `evaluate` and
-`datasets`, which takes seconds; metrics.py needs neither.
+`datasets`, which takes seconds; metrics.py and continual.py need neither.
 
 Two traps of evaluate 0.4.6 are closed here. An integer feature turns a prediction of 0.9 into 0 without a word: all
 features are float64, and metrics.py refuses what is not a whole number. On disk, two metrics wait for each other's
@@ -13,6 +16,11 @@ Example:
     >>> both = evaluate.combine([Accuracy(), MacroF1()])
     >>> both.compute(predictions=[0, 1], references=[0, 1])
     {'accuracy': 1.0, 'macro_f1': 1.0}
+    >>> forgetting = Forgetting()
+    >>> for row in ([0.75, None], [0.25, 0.75]):  # after each task, its scores on all tasks
+    ...     forgetting.add(scores=row)
+    >>> forgetting.compute()
+    {'forgetting': 0.5}
 """
 
 from collections.abc import Callable
@@ -20,7 +28,7 @@ from collections.abc import Callable
 import datasets
 import evaluate
 
-from hf_transfer_kit import metrics
+from hf_transfer_kit import continual, metrics
 from hf_transfer_kit.errors import DataError
 
 
@@ -32,7 +40,8 @@ class _InMemory(evaluate.EvaluationModule):
 
     def _finalize(self) -> None:
         if self.writer is None:
-            raise DataError(f"{type(self).__name__} got no predictions; call add_batch, or pass them to compute.")
+            inputs = next(iter(self._feature_names()))
+            raise DataError(f"{type(self).__name__} got no {inputs}; call add_batch, or pass them to compute.")
         super()._finalize()
 
 
@@ -86,8 +95,56 @@ class McNemar(_InMemory, evaluate.Comparison):
         return {"p_value": metrics.mcnemar_exact(first, second)}
 
 
+class AverageAccuracy(_InMemory, evaluate.Metric):
+    """`compute(scores=R)`: {"average_accuracy": mean score over all tasks after the last}.
+
+    `scores` is R of continual.py, a row after each task learned; None or NaN: not measured.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _matrix_info(continual.average_accuracy)
+
+    def _compute(self, scores: list[list[float]]) -> dict[str, float]:
+        return {"average_accuracy": continual.average_accuracy(scores)}
+
+
+class BackwardTransfer(_InMemory, evaluate.Metric):
+    """`compute(scores=R)`: {"backward_transfer": change of earlier tasks since they were learned}."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _matrix_info(continual.backward_transfer)
+
+    def _compute(self, scores: list[list[float]]) -> dict[str, float]:
+        return {"backward_transfer": continual.backward_transfer(scores)}
+
+
+class ForwardTransfer(_InMemory, evaluate.Metric):
+    """`compute(scores=R, baseline=)`: {"forward_transfer": gain over `baseline` before a task is learned}."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _matrix_info(continual.forward_transfer)
+
+    def _compute(self, scores: list[list[float]], baseline: float | list[float]) -> dict[str, float]:
+        return {"forward_transfer": continual.forward_transfer(scores, baseline)}
+
+
+class Forgetting(_InMemory, evaluate.Metric):
+    """`compute(scores=R)`: {"forgetting": how far earlier tasks are below their best}."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _matrix_info(continual.forgetting)
+
+    def _compute(self, scores: list[list[float]]) -> dict[str, float]:
+        return {"forgetting": continual.forgetting(scores)}
+
+
 def _metric_info(function: Callable[..., float], *inputs: str) -> evaluate.MetricInfo:
     return evaluate.MetricInfo(description=function.__doc__, citation="", features=_columns(*inputs))
+
+
+def _matrix_info(function: Callable[..., float]) -> evaluate.MetricInfo:
+    row = datasets.Features({"scores": datasets.Sequence(datasets.Value("float64"))})
+    return evaluate.MetricInfo(description=function.__doc__, citation="", features=row)
 
 
 def _columns(*inputs: str) -> datasets.Features:

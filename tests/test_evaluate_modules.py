@@ -4,14 +4,24 @@ import evaluate
 import numpy as np
 import pytest
 
-from hf_transfer_kit import metrics
+from hf_transfer_kit import continual, metrics
 from hf_transfer_kit.errors import DataError
-from hf_transfer_kit.evaluate_modules import Accuracy, CalibrationError, MacroF1, McNemar
+from hf_transfer_kit.evaluate_modules import (
+    Accuracy,
+    AverageAccuracy,
+    BackwardTransfer,
+    CalibrationError,
+    Forgetting,
+    ForwardTransfer,
+    MacroF1,
+    McNemar,
+)
 
 LABELS = [0, 1, 2, 1, 0, 2]
 FIRST = [0, 1, 2, 1, 1, 2]
 SECOND = [0, 2, 1, 1, 0, 0]
 SURE = [0.9, 0.8, 0.7, 0.95, 0.6, 0.99]
+MATRIX = [[0.9, 0.3, None], [0.6, 0.8, 0.4], [0.7, 0.5, 1.0]]  # after each of three tasks; None: not measured
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +85,30 @@ def test_no_file_is_left_on_disk(tmp_path):
     for metric in metrics_alive:
         metric.add_batch(predictions=LABELS, references=LABELS)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", [list, lambda rows: np.array(rows, dtype=float)])
+def test_scores_of_a_task_sequence_are_those_of_the_plain_functions(kind):
+    scores, plain = kind(MATRIX), np.array(MATRIX, dtype=float)
+    assert AverageAccuracy().compute(scores=scores) == {"average_accuracy": continual.average_accuracy(plain)}
+    assert BackwardTransfer().compute(scores=scores) == {"backward_transfer": continual.backward_transfer(plain)}
+    assert Forgetting().compute(scores=scores) == {"forgetting": continual.forgetting(plain)}
+    expected = continual.forward_transfer(plain, [0.1, 0.2, 0.25])
+    assert ForwardTransfer().compute(scores=scores, baseline=[0.1, 0.2, 0.25]) == {"forward_transfer": expected}
+    assert expected == pytest.approx((0.1 + 0.15) / 2)
+
+
+def test_rows_of_a_task_sequence_are_added_one_after_another_and_combine():
+    both = evaluate.combine([AverageAccuracy(), Forgetting()])
+    for row in MATRIX:
+        both.add(scores=row)
+    assert both.compute() == {"average_accuracy": pytest.approx(2.2 / 3), "forgetting": pytest.approx(0.25)}
+
+
+def test_a_task_sequence_that_cannot_be_scored_is_an_error_in_words():
+    with pytest.raises(DataError, match="Forgetting got no scores"):
+        Forgetting().compute()
+    with pytest.raises(DataError, match=r"\(tasks, tasks\)"):
+        AverageAccuracy().compute(scores=[[0.5, 0.5]])
+    with pytest.raises(DataError, match="missing"):
+        ForwardTransfer().compute(scores=[[0.5, None], [0.5, 0.5]], baseline=0.5)
