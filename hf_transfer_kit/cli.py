@@ -14,12 +14,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hf_transfer_kit.errors import PlanError, TransferKitError, did_you_mean
+from hf_transfer_kit.errors import PlanError, TransferKitError
+from hf_transfer_kit.options import (
+    Approaches,
+    Config,
+    Data,
+    Debug,
+    DropEmpty,
+    DropRare,
+    EwcStrength,
+    InputColumn,
+    LabelColumn,
+    OldData,
+    OldInputColumn,
+    OldLabelColumn,
+    ReplayRatio,
+    Revision,
+    SplitSeed,
+    TaskName,
+    TestShare,
+    ValidationShare,
+    methods_of,
+    old_spec,
+    train_size,
+    words,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hf_transfer_kit.plan import Approach
     from hf_transfer_kit.study.study import Study
 
 app = typer.Typer(
@@ -29,29 +52,13 @@ app = typer.Typer(
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 
-DATA_HELP = "A Hub name, a CSV, TSV, JSON, JSONL or Parquet file, a folder of those by split or of images by class."
-Data = Annotated[str, typer.Option("--data", help=DATA_HELP)]
-Config = Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")]
-Revision = Annotated[str | None, typer.Option(help="Revision of a Hub data set.")]
-TaskName = Annotated[str | None, typer.Option("--task", help="text-classification, image-classification.")]
-InputColumn = Annotated[str | None, typer.Option(help="Column with the text or image; else found.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column with the label; else found.")]
-ValidationShare = Annotated[float, typer.Option(help="Share split off for validation where there is none.")]
-TestShare = Annotated[float, typer.Option(help="Share split off for test where there is none.")]
-SplitSeed = Annotated[int, typer.Option(help="Seed of that split.")]
-DropEmpty = Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without input or label.")]
-DropRare = Annotated[bool, typer.Option("--drop-rare", help="Leave out classes with too few examples.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
 
 @app.command()
 def compare(
     data: Data,
     model: Annotated[list[str], typer.Option("--model", help="A Hub name or a local folder; repeat it for several.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and the runs.")],
-    approaches: Annotated[
-        str, typer.Option(help="Any of these; the controls always run too.")
-    ] = "features,top_layers,full,lora,scratch",
+    approaches: Approaches = None,
     seeds: Annotated[int, typer.Option(help="Runs of each approach.")] = 3,
     train_sizes: Annotated[str, typer.Option(help="Labelled training examples: 64,256,1024,all.")] = "all",
     config: Config = None,
@@ -65,6 +72,11 @@ def compare(
     split_seed: SplitSeed = 0,
     drop_empty: DropEmpty = False,
     drop_rare: DropRare = False,
+    old_data: OldData = None,
+    old_input_column: OldInputColumn = None,
+    old_label_column: OldLabelColumn = None,
+    replay_ratio: ReplayRatio = None,
+    ewc_strength: EwcStrength = None,
     max_length: Annotated[int, typer.Option(help="Longest text in tokens; longer ones are cut.")] = 128,
     epochs: Annotated[int, typer.Option(help="Most passes over the training data.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Examples per optimizer step, over all processes.")] = 16,
@@ -77,8 +89,8 @@ def compare(
 ) -> None:
     """Compare transfer strategies on your data.
 
-    Measures quality with its uncertainty and cost, and says in one sentence what to use. Started again with the same
-    --out, it does only what is missing.
+    Measures quality with its uncertainty and cost, and says in one sentence what to use; with --old-data also what is
+    forgotten. Started again with the same --out, it does only what is missing.
     """
     from hf_transfer_kit.plan import DataSpec, ModelSpec, Training
     from hf_transfer_kit.study.study import Study
@@ -88,21 +100,24 @@ def compare(
         validation_share=validation_share, test_share=test_share, split_seed=split_seed, max_length=max_length,
         drop_empty=drop_empty, drop_rare=drop_rare,
     )  # fmt: skip
-    if not _words(approaches):
-        raise PlanError("--approaches names none; give for example features,full.")
     if model_revision is not None and len(model) > 1:
         raise PlanError(f"--model-revision {model_revision} belongs to one model, but {len(model)} are given.")
-    names = tuple(_words(blocks)) if blocks else None
+    names = tuple(words(blocks)) if blocks else None
+    old = old_spec(old_data, old_input_column, old_label_column, spec)
     study = Study(
         data=spec,
         models=tuple(ModelSpec(name=name, revision=model_revision, blocks=names) for name in model),
-        approaches=tuple(_approach(name, top_blocks) for name in _words(approaches)),
+        approaches=methods_of(
+            approaches, old_data=old is not None, top_blocks=top_blocks, replay_ratio=replay_ratio,
+            ewc_strength=ewc_strength,
+        ),
+        old_data=old,
         training=Training(
             epochs=epochs, batch_size=batch_size, accumulation=accumulation, precision=precision,
-            report_to=tuple(_words(report_to)),
+            report_to=tuple(words(report_to)),
         ),
         seeds=seeds,
-        train_sizes=tuple(_size(word) for word in _words(train_sizes)),
+        train_sizes=tuple(train_size(word) for word in words(train_sizes)),
     )  # fmt: skip
     _carry_out(study, out, "transfer-kit " + shlex.join(sys.argv[1:]))
 
@@ -254,27 +269,6 @@ def _carry_out(study: "Study", out: Path, command: str) -> None:
         runs = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
         typer.echo(f"transfer-kit: {runs} failed, see {logs}; the same command tries again.", err=True)
         raise typer.Exit(1)
-
-
-def _approach(name: str, top_blocks: int) -> "Approach":
-    from hf_transfer_kit.plan import APPROACHES, TopLayers
-
-    if name not in APPROACHES:
-        raise PlanError(f"--approaches: unknown approach '{name}'; {did_you_mean(name, APPROACHES)}")
-    approach: Approach = TopLayers(blocks=top_blocks) if name == "top_layers" else APPROACHES[name]()
-    return approach
-
-
-def _size(word: str) -> int | None:
-    if word == "all":
-        return None
-    if not word.isdigit():
-        raise PlanError(f"--train-sizes: '{word}' is no number of examples; give for example 64,256,all.")
-    return int(word)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _console() -> "Console":

@@ -32,7 +32,7 @@ class Event:
         kind: "start" (an attempt begins), "stage" (a part of the work begins), "progress" (how far it is), "log"
             (numbers such as loss and accuracy), "error" (the attempt ends with a message), "finish" (the record is
             written).
-        stage: "loading", "features", "training", "scoring".
+        stage: "loading", "old data" (a model learns it first), "features", "training", "scoring".
         done, total: units of the stage's work; total 0: unknown.
         message: a sentence for people.
         values: the numbers of a "log" event.
@@ -167,12 +167,18 @@ def read_events(path: Path) -> Iterator[Event]:
                 yield event
 
 
-def seconds_spent(path: Path) -> float:
-    """Wall seconds of the attempts recorded in an event file: each from its start to its last sign of life."""
-    spent, start, last = 0.0, None, 0.0
+def seconds_spent(path: Path, without: str = "") -> float:
+    """Wall seconds of the attempts recorded in an event file: each from its start to its last sign of life.
+
+    Args:
+        without: a stage whose seconds do not count.
+    """
+    spent, last, stage = 0.0, None, ""
     for event in read_events(path):
         if event.kind == "start":
-            spent += last - start if start is not None else 0.0
-            start = event.time
-        last = event.time
-    return spent + (last - start if start is not None else 0.0)
+            last, stage = event.time, ""
+        if last is not None:
+            spent += event.time - last if not without or stage != without else 0.0
+            last = event.time
+        stage = event.stage if event.kind == "stage" else stage
+    return spent

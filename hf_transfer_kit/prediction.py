@@ -95,8 +95,8 @@ def _recommended_run(folder: Path) -> Path:
     for path in sorted(folder.glob(f"runs/**/{RECORD_FILE}")):
         record = RunRecord.load(path)
         model = record.plan.model.name if record.plan.model else None
-        asked = (arm.approach, arm.model, arm.train_size)
-        if (record.plan.approach.name, model, record.data.rows["train"]) == asked and record.plan.seed in arm.seeds:
+        asked = (arm.method, arm.model, arm.train_size)
+        if (record.plan.method, model, record.data.rows["train"]) == asked and record.plan.seed in arm.seeds:
             found[path.parent] = record.validation_accuracy
     if not found:
         raise FormatError(f"'{folder}' recommends {arm.name}, but its runs are gone; start the comparison again.")

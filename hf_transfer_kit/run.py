@@ -22,18 +22,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
-
 from hf_transfer_kit.approaches import FITS, Job, Outcome
 from hf_transfer_kit.approaches.loop import remove_checkpoints
+from hf_transfer_kit.approaches.old_task import STAGE, know_old_task
 from hf_transfer_kit.data.labelled import load_data, subset_rows
+from hf_transfer_kit.data.old import load_with_old
 from hf_transfer_kit.errors import OutputError, ResourceError, TransferKitError
 from hf_transfer_kit.events import EventWriter, seconds_spent
 from hf_transfer_kit.measure import milliseconds_each
-from hf_transfer_kit.metrics import accuracy, apply_temperature, fit_temperature, log_softmax
+from hf_transfer_kit.metrics import accuracy, fit_temperature
 from hf_transfer_kit.models import identity
-from hf_transfer_kit.plan import DETERMINISTIC, Scratch, TransferPlan
-from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, ModelIdentity, RunRecord
+from hf_transfer_kit.plan import CONTROLS, DETERMINISTIC, Scratch, TransferPlan
+from hf_transfer_kit.records import Cost, DataIdentity, ModelIdentity, RunRecord
+from hf_transfer_kit.scoring import item_scores, old_skill, save_scores
 from hf_transfer_kit.tasks import get_task
 
 PLAN_FILE, EVENTS_FILE, LOG_FILE, RECORD_FILE = "plan.yaml", "events.jsonl", "log.txt", "record.json"
@@ -61,11 +62,11 @@ def run(plan: TransferPlan, folder: Path) -> RunRecord:
         return RunRecord.load(folder / RECORD_FILE)
     if state.is_main_process:
         plan.save(folder / PLAN_FILE)
-    spent_before = seconds_spent(folder / EVENTS_FILE)
+    spent_before = seconds_spent(folder / EVENTS_FILE, without=STAGE)
     with EventWriter(folder / EVENTS_FILE if state.is_main_process else Path(os.devnull)) as events:
         events.write("start", message=f"{plan.approach.name}, seed {plan.seed}")
         try:
-            if state.is_main_process or not isinstance(plan.approach, DETERMINISTIC):
+            if state.is_main_process or not isinstance(plan.approach, DETERMINISTIC) or _learns_first(plan):
                 _run(plan, folder, events, spent_before, is_main=state.is_main_process)
             state.wait_for_everyone()
         except KeyboardInterrupt:
@@ -99,13 +100,10 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
     """Load, fit, score; the main process leaves the record, last of all files."""
     started = datetime.now(UTC)
     events.write("stage", stage="loading", message=f"loading {plan.data.path}")
-    data = load_data(plan.data)
-    rows = subset_rows(data, plan.data.train_size, plan.seed)
-    job = Job(
-        plan=plan, task=get_task(data.task), data=data, train_rows=rows["train"], validation_rows=rows["validation"],
-        folder=folder, events=events,
-    )  # fmt: skip
-    outcome = FITS[type(plan.approach)].fit(job)
+    job = _job(plan, folder, events)
+    if not is_main and isinstance(plan.approach, DETERMINISTIC):
+        return
+    data, outcome = job.data, FITS[type(plan.approach)].fit(job)
     if not is_main:
         return
     events.write("stage", stage="scoring", message="timing predictions")
@@ -122,15 +120,36 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
         validation_accuracy=accuracy(job.labels("validation"), outcome.validation_logits.argmax(axis=1)),
         temperature=temperature,
         cost=_cost(job, outcome, 0.0 if outcome.cached else spent_before),
-        details=outcome.details,
+        details=outcome.details | ({"old_task": job.old.details} if job.old is not None else {}),
         versions={"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
         machine=_machine(),
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        old=old_skill(job.old, outcome.predictor, plan.approach) if job.old is not None else None,
     )
-    _save_scores(folder, outcome)
+    save_scores(folder / SCORES_FILE, outcome)
     record.save(folder / RECORD_FILE)
     remove_checkpoints(folder / CHECKPOINTS_FOLDER)
+
+
+def _learns_first(plan: TransferPlan) -> bool:
+    """Whether there is old data that a model learns before it starts."""
+    return plan.old_data is not None and not isinstance(plan.approach, (*CONTROLS, Scratch))
+
+
+def _job(plan: TransferPlan, folder: Path, events: EventWriter) -> Job:
+    """The data loaded, and the old data learned where the approach starts from a model that knows it."""
+    old = None
+    if plan.old_data is None:
+        data = load_data(plan.data)
+    else:
+        data, old = load_with_old(plan.data, plan.old_data)
+    rows = subset_rows(data, plan.data.train_size, plan.seed)
+    job = Job(
+        plan=plan, task=get_task(data.task), data=data, train_rows=rows["train"], validation_rows=rows["validation"],
+        folder=folder, events=events,
+    )  # fmt: skip
+    return replace(job, old=know_old_task(job, old)) if old is not None and _learns_first(plan) else job
 
 
 def _shortage(error: Exception) -> ResourceError | None:
@@ -145,23 +164,6 @@ def _shortage(error: Exception) -> ResourceError | None:
     if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in text:
         return ResourceError("the disk is full; make room, and start the same command again to continue.")
     return None
-
-
-def item_scores(logits: np.ndarray, labels: np.ndarray, temperature: float) -> ItemScores:
-    """The answers in `logits` (rows, classes), as a record keeps them; six digits are enough to compare runs."""
-    plain, calibrated = log_softmax(logits), apply_temperature(logits, temperature)
-    predictions, rows = plain.argmax(axis=1), np.arange(len(labels))
-    return ItemScores(
-        labels=tuple(labels.tolist()),
-        predictions=tuple(predictions.tolist()),
-        confidence=_digits(np.exp(plain[rows, predictions])),
-        calibrated_confidence=_digits(np.exp(calibrated[rows, predictions])),
-        log_likelihood=_digits(calibrated[rows, labels]),
-    )
-
-
-def _digits(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(round(float(value), 6) for value in values)
 
 
 def _cost(job: Job, outcome: Outcome, spent_before: float) -> Cost:
@@ -185,14 +187,6 @@ def _model_identity(plan: TransferPlan) -> ModelIdentity | None:
         return None
     found = identity(plan.model)
     return replace(found, weights_digest="random start") if isinstance(plan.approach, Scratch) else found
-
-
-def _save_scores(folder: Path, outcome: Outcome) -> None:
-    from safetensors.numpy import save_file
-
-    logits = {"validation_logits": outcome.validation_logits, "test_logits": outcome.test_logits}
-    arrays = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in logits.items()}
-    save_file(arrays, folder / SCORES_FILE)
 
 
 def _has_gpu() -> bool:

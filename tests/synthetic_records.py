@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 
 from hf_transfer_kit.comparison.result import CONTROLS
-from hf_transfer_kit.plan import Approach, DataSpec, Features, ModelSpec, TransferPlan
-from hf_transfer_kit.records import Cost, DataIdentity, ItemScores, ModelIdentity, RunRecord
+from hf_transfer_kit.plan import Approach, DataSpec, Features, ModelSpec, Protection, TransferPlan
+from hf_transfer_kit.records import (
+    Cost,
+    DataIdentity,
+    ItemScores,
+    ModelIdentity,
+    OldSkill,
+    OldText,
+    RunRecord,
+)
 
 
 def make_cost(seconds: float = 1.0) -> Cost:
@@ -14,14 +22,42 @@ def make_cost(seconds: float = 1.0) -> Cost:
     )  # fmt: skip
 
 
+def make_old(
+    before: Sequence[int], after: Sequence[int], before_among: Sequence[int] | None = None,
+    after_among: Sequence[int] | None = None, *, test_hash: str = "f" * 64,
+) -> OldSkill:  # fmt: skip
+    """Answers to old test items, of the labels 0 and 1 in turn, right where the sequences hold 1.
+
+    Among the old labels they are as among all, unless told.
+    """
+    labels = tuple(i % 2 for i in range(len(before)))
+
+    def answers(right: Sequence[int]) -> tuple[int, ...]:
+        return tuple(y if hit else 1 - y for y, hit in zip(labels, right, strict=True))
+
+    return OldSkill(
+        data=DataIdentity(
+            hashes={"train": "1" * 64, "validation": "2" * 64, "test": test_hash},
+            rows={"train": 80, "validation": 20, "test": len(labels)},
+        ),
+        old_labels=(0, 1), labels=labels, before=answers(before), after=answers(after),
+        before_among_old=answers(before_among or before), after_among_old=answers(after_among or after),
+    )  # fmt: skip
+
+
 def make_record(
     correct: Sequence[int], approach: Approach | None = None, *, seed: int = 0, model: str = "hub/mini",
     seconds: float = 1.0, train_size: int = 100, label_names: Sequence[str] = ("no", "yes"),
     task: str = "text-classification", test_hash: str = "c" * 64, path: str = "reviews.csv",
-    machine: dict[str, str] | None = None,
+    machine: dict[str, str] | None = None, protection: Protection | None = None, old: OldSkill | None = None,
+    old_text: OldText | None = None, old_path: str | None = None,
 ) -> RunRecord:  # fmt: skip
-    """A run that answers test item i rightly where correct[i] is 1; the labels alternate."""
+    """A run that answers test item i rightly where correct[i] is 1; the labels alternate.
+
+    With `old` or `old_text` it has old data, as a control has with `old_path`.
+    """
     approach = approach or Features()
+    old_path = old_path or ("older.csv" if old or old_text else None)
     control = approach.name in CONTROLS
     labels = tuple(i % len(label_names) for i in range(len(correct)))
     predictions = tuple(y if hit else (y + 1) % len(label_names) for y, hit in zip(labels, correct, strict=True))
@@ -29,7 +65,8 @@ def make_record(
     return RunRecord(
         plan=TransferPlan(
             data=DataSpec(path=path, train_size=train_size), approach=approach, seed=seed,
-            model=None if control else ModelSpec(name=model),
+            model=None if control else ModelSpec(name=model), protection=protection or Protection(),
+            old_data=DataSpec(path=old_path) if old_path else None,
         ),
         task=task,
         label_names=tuple(label_names),
@@ -47,6 +84,8 @@ def make_record(
         cost=make_cost(seconds),
         versions={"torch": "2.13.0"},
         machine=machine or {"processor": "some CPU", "cores": "2"},
+        old=old,
+        old_text=old_text,
     )  # fmt: skip
 
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 from finished_study import finished_study
-from synthetic_records import hits, make_record
+from synthetic_records import hits, make_old, make_record
 
 from hf_transfer_kit import cli
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import Failure
-from hf_transfer_kit.plan import Features, Majority
+from hf_transfer_kit.plan import DataSpec, Features, Full, Majority
 
 
 @pytest.fixture
@@ -127,6 +127,11 @@ def test_data_on_a_hub_that_cannot_be_reached_is_refused(terminal, tiny_bert, ou
         (["--batch-size", "10", "--accumulation", "3"], "choose a divisor"),
         (["--report-to", "wandbb"], "unknown experiment tracker 'wandbb'; did you mean 'wandb'"),
         (["--model", "other", "--model-revision", "v1"], "--model-revision v1 belongs to one model"),
+        (["--approaches", "full+ewc"], r"'full\+ewc' protects old data, but none is given; add old_data \(--old-data"),
+        (["--approaches", "full+reply", "--old-data", "x.csv"], "unknown protection 'reply'; did you mean 'replay'"),
+        (["--approaches", "features+l2sp"], "approach 'features' takes no protection"),
+        (["--old-data", "nowhere.csv"], "nowhere.csv' does not exist"),
+        (["--old-input-column", "x"], "--old-input-column x belongs to --old-data"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -251,6 +256,29 @@ def test_failed_runs_are_said_at_the_end_and_make_the_exit_code_1(terminal, monk
     assert code == 1
     assert "m/full/all/seed-0: no memory" in printed
     assert f"1 run failed, see {out}/runs/m/full/all/seed-0/log.txt" in errors
+
+
+def test_the_options_on_old_data_reach_the_study(terminal, monkeypatch, out, text_csv, tiny_bert):
+    studies = []
+
+    def remember(study, *arguments):
+        studies.append(study)
+        old = make_old(hits(50, 60), hits(20, 60))
+        return compare([make_record(hits(40, 60), Full(), old=old), make_record(hits(20, 60), Majority())])
+
+    monkeypatch.setattr("hf_transfer_kit.study.study.carry_out", remember)
+    options = ("--old-data", "old.csv", "--old-label-column", "topic", "--replay-ratio", "0.3", "--max-length", "64")
+
+    code, printed, _ = terminal("compare", "--data", text_csv, "--model", tiny_bert, "--out", out, *options)
+
+    (study,) = studies
+    assert code == 0
+    assert study.old_data == DataSpec(path="old.csv", label_column="topic", max_length=64)
+    names = ["full", "full+ewc", "full+replay", "gradual", "lora+replay"]
+    assert [method.name for method in study.methods] == names
+    assert study.methods[2].protection.replay.ratio == 0.3
+    assert "Old task" in printed
+    assert "forgets 50.0 points of the old task" in " ".join(printed.replace("│", " ").split())
 
 
 def test_a_comparison_and_its_answers_in_the_terminal(terminal, text_csv, tiny_bert, tmp_path, monkeypatch):

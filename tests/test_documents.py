@@ -46,7 +46,7 @@ def test_every_example_is_the_base_script_and_marked_lines():
         if file.name in ("base.py", "compare.py"):
             continue
         lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.endswith("# New")]
-        allowed = {line for line in lines if line.startswith('"""') or "output_dir" in line}
+        allowed = {line for line in lines if line.startswith('"""') or 'arguments("' in line}
         assert [line for line in lines if line not in base and line not in allowed] == [], file.name
 
 
@@ -57,6 +57,18 @@ def test_every_example_runs(file, tmp_path):
     done = subprocess.run([sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", [f for f in EXAMPLES if f.name != "compare.py"], ids=lambda file: file.name)
+def test_every_trainer_script_runs_in_two_processes(file, tmp_path):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(file)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *launch], cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith("old task:")]
+    assert len(said) == 2 and said[0] == said[1]  # both processes hold the same model
 
 
 @pytest.mark.slow

@@ -87,6 +87,19 @@ def test_seconds_add_up_over_attempts_by_hand(tmp_path: Path):
     assert seconds_spent(tmp_path / "e") == 10.5
 
 
+def test_the_seconds_of_a_stage_can_be_left_out_by_hand(tmp_path: Path):
+    write_lines(
+        tmp_path / "e",
+        {"time": 100.0, "kind": "start"}, {"time": 101.0, "kind": "stage", "stage": "old data"},
+        {"time": 106.0, "kind": "progress", "stage": "old data"},  # 5 seconds, then a power cut
+        {"time": 500.0, "kind": "start"}, {"time": 502.0, "kind": "stage", "stage": "old data"},  # 2 of loading
+        {"time": 505.0, "kind": "log"}, {"time": 509.0, "kind": "stage", "stage": "training"},
+        {"time": 512.5, "kind": "progress", "stage": "training"},  # 3.5
+    )  # fmt: skip
+    assert seconds_spent(tmp_path / "e", without="old data") == 1 + 2 + 3.5
+    assert seconds_spent(tmp_path / "e") == 6 + 12.5
+
+
 def test_a_start_alone_and_a_missing_file_cost_nothing(tmp_path: Path):
     assert seconds_spent(tmp_path / "e") == 0.0
     write_lines(tmp_path / "e", {"time": 100.0, "kind": "start"})

@@ -8,25 +8,35 @@ import pytest
 from hf_transfer_kit.errors import FormatError, PlanError, TransferKitError
 from hf_transfer_kit.plan import (
     APPROACHES,
+    PROTECTABLE,
+    PROTECTIONS,
     DataSpec,
+    EwcSettings,
     Features,
     Full,
+    Gradual,
+    L2spSettings,
     Lora,
     Majority,
     ModelSpec,
+    Protection,
+    ReplaySettings,
     Scratch,
     Shallow,
     TopLayers,
     Training,
     TransferPlan,
+    protection_named,
 )
 
 HEAD = "format: hf_transfer_kit.plan\nversion: 1\ndata: {path: a.csv}\nmodel: {name: m}\n"
+OLD = "approach: full\nold_data: {path: old.csv}\n"
 SETTINGS = [
-    Majority(), Shallow(), Features(), Features(layer="mean"), Features(layer=-2), TopLayers(), Full(), Lora(),
-    Scratch(),
+    Majority(), Shallow(), Features(), Features(layer="mean"), Features(layer=-2), TopLayers(), Full(),
+    Gradual(), Lora(), Scratch(),
     TopLayers(blocks=0, learning_rate=1e-5, head_learning_rate=2e-3, decay=1.0, cache_limit_mib=0),
-    Full(learning_rate=3e-5, decay=0.5), Lora(rank=2, alpha=4, learning_rate=None), Scratch(learning_rate=1e-4),
+    Full(learning_rate=3e-5, decay=0.5), Gradual(opening_share=1.0, order="lp_ft"),
+    Lora(rank=2, alpha=4, learning_rate=None), Scratch(learning_rate=1e-4),
 ]  # fmt: skip
 
 
@@ -54,6 +64,40 @@ def test_a_plan_comes_back_from_yaml_as_it_was(tmp_path: Path, approach):
     assert TransferPlan.from_mapping(plan.to_mapping()).digest() == plan.digest()
 
 
+PROTECTED = Protection(
+    ewc=EwcSettings(strength=3.0, importance="mas", n_examples=7), l2sp=L2spSettings(strength=0.5),
+    replay=ReplaySettings(ratio=0.25, sampler="herding", memory=5, distill=0.1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("protection", [Protection(), Protection(l2sp=L2spSettings()), PROTECTED], ids=repr)
+def test_old_data_and_protections_come_back_from_yaml_as_they_were(protection):
+    plan = make_plan(old_data=DataSpec(path="old.csv", train_size=9), protection=protection)
+    assert TransferPlan.from_yaml(plan.to_yaml()) == plan
+
+
+def test_a_plan_without_old_data_reads_as_before():
+    plan = TransferPlan.from_yaml(HEAD + "approach: full")
+    assert plan.old_data is None and plan.protection == Protection() and plan.method == "full"
+
+
+def test_the_method_names_approach_and_protections_in_a_fixed_order():
+    asked = protection_named(["replay", "ewc"], "here")
+    assert make_plan(Gradual(), old_data=DataSpec(path="o"), protection=asked).method == "gradual+ewc+replay"
+    assert protection_named(["l2sp"], "here") == Protection(l2sp=L2spSettings())
+    assert set(protection_named(list(PROTECTIONS), "here").names) == set(PROTECTIONS)
+
+
+@pytest.mark.parametrize("cls", APPROACHES.values(), ids=APPROACHES)
+def test_protections_are_for_what_changes_pretrained_weights(cls):
+    settings = {"old_data": DataSpec(path="o"), "protection": Protection(l2sp=L2spSettings())}
+    if cls in PROTECTABLE:
+        assert make_plan(cls(), **settings).method == f"{cls.name}+l2sp"
+    else:
+        with pytest.raises(PlanError, match=rf"approach '{cls.name}' takes no protection \('l2sp'\); use one of"):
+            make_plan(cls(), **settings)
+
+
 def test_a_bare_name_stands_for_an_approach_with_its_defaults():
     assert TransferPlan.from_yaml(HEAD + "approach: lora").approach == Lora()
 
@@ -62,7 +106,8 @@ def one_change_each():
     """Plans that differ from `make_plan()` in one setting, for every setting there is."""
     other = {int: 3, float: 0.31, str: "other", bool: True}
     special = {"precision": "bf16", "report_to": ("wandb",), "blocks": ("a",), "accumulation": 4, "train_size": 9}
-    special |= {"learning_rate": 0.31, "dropout": 0.31, "layer": 3}
+    special |= {"learning_rate": 0.31, "dropout": 0.31, "layer": 3, "order": "lp_ft", "strength": 0.31, "memory": 9}
+    special |= {"importance": "mas", "sampler": "herding"}
 
     def changed(value):
         for each in dataclasses.fields(value):
@@ -78,6 +123,12 @@ def one_change_each():
     for part in ("data", "model", "training"):
         for name, value in changed(getattr(base, part)):
             yield name, make_plan(**{part: value})
+    old = DataSpec(path="old.csv")
+    for name, value in changed(old):
+        yield f"old {name}", make_plan(old_data=value)
+    for name, cls in PROTECTIONS.items():
+        for setting, value in [(name, cls()), *changed(cls())]:
+            yield setting, make_plan(old_data=old, protection=Protection(**{name: value}))
     for cls in APPROACHES.values():
         yield f"approach {cls.name}", make_plan(cls())
         for name, value in changed(cls()):
@@ -93,7 +144,7 @@ def test_the_digest_sees_every_setting():
         assert plan.digest() not in digests, f"{name} has the digest of {digests.get(plan.digest())}"
         digests[plan.digest()] = name
         names.append(name)
-    assert len(names) > 40
+    assert len(names) > 70
 
 
 @pytest.mark.parametrize(
@@ -114,6 +165,18 @@ def test_the_digest_sees_every_setting():
         (HEAD + "approach: {name: top_layers, decay: 0}", "top_layers.decay=0.0 must lie in (0, 1]"),
         (HEAD + "approach: {name: features, layer: last}", "features.layer='last'; use auto, mean, or a layer number"),
         (HEAD + "approach: {name: features, layer: 1.5}", "layer is 1.5; it must be"),
+        (HEAD + "approach: {name: gradual, opening_share: 0}", "gradual.opening_share=0.0 must lie in (0, 1]"),
+        (HEAD + "approach: {name: gradual, order: topdown}", "order='topdown' is unknown; did you mean 'top_down'?"),
+        (HEAD + "approach: full\nprotection: {ewc: {}}", "'full+ewc' protects old data, but none is given; add old"),
+        (HEAD + OLD + "protection: {ewcs: {}}", "plan.protection: unknown setting 'ewcs'; did you mean 'ewc'?"),
+        (HEAD + OLD + "protection: {ewc: {strength: -1}}", "ewc.strength=-1.0 is negative; use 0 to switch"),
+        (HEAD + OLD + "protection: {ewc: {importance: fish}}", "importance='fish' is unknown; did you mean 'fisher'?"),
+        (HEAD + OLD + "protection: {ewc: {n_examples: 0}}", "ewc.n_examples=0 must be >= 1; use 256."),
+        (HEAD + OLD + "protection: {replay: {ratio: 1}}", "replay.ratio=1.0 must lie in [0, 1)"),
+        (HEAD + OLD + "protection: {replay: {sampler: herd}}", "sampler='herd' is unknown; did you mean 'herding'?"),
+        (HEAD + OLD + "protection: {replay: {memory: 0}}", "replay.memory=0 must be >= 1"),
+        (HEAD + OLD + "protection: {replay: {distill: -1}}", "replay.distill=-1.0 is negative"),
+        (HEAD + "approach: full\nold_data: {}", "plan.old_data: setting 'path' is missing"),
         (HEAD + "approach: full\nseed: -1", "seed=-1 is negative; use 0."),
         (HEAD + "approach: full\nsead: 1", "plan: unknown setting 'sead'; did you mean 'seed'?"),
         (HEAD + "approach: full\ntraining: {precision: fp16}", "precision='fp16' is unknown; did you mean 'bf16'?"),

@@ -2,10 +2,12 @@ import json
 
 import pytest
 from finished_study import finished_study, make_study
+from synthetic_records import hits, make_old, make_record
 
+from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import DataError, FormatError
-from hf_transfer_kit.plan import DataSpec
+from hf_transfer_kit.plan import DataSpec, Full, Protection, ReplaySettings
 from hf_transfer_kit.prediction import answering_run, predict
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.study.study import carry_out
@@ -75,6 +77,21 @@ def test_of_the_recommended_seeds_the_best_on_validation_answers(tmp_path, finis
         (folder / "record.json").write_text(json.dumps(record))
 
     assert answering_run(tmp_path).name == "seed-1"
+
+
+def test_a_recommended_method_is_told_from_the_same_approach_with_other_protections(tmp_path):
+    records = {
+        "full": make_record(hits(80, 100), Full(), old=make_old(hits(90, 100), hits(20, 100))),
+        "full+replay": make_record(
+            hits(80, 100), Full(), protection=Protection(replay=ReplaySettings()),
+            old=make_old(hits(90, 100), hits(85, 100)),
+        ),
+    }  # fmt: skip
+    for name, record in records.items():
+        record.save(tmp_path / "runs" / name / "record.json")
+    compare(list(records.values())).save(tmp_path / "comparison.json")
+
+    assert answering_run(tmp_path).name == "full+replay"
 
 
 def test_a_folder_above_a_run_is_told_where_the_run_is(finished):

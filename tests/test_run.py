@@ -21,7 +21,8 @@ from hf_transfer_kit.events import read_events
 from hf_transfer_kit.metrics import apply_temperature, fit_temperature
 from hf_transfer_kit.plan import DataSpec, Features, Full, Majority, ModelSpec, Scratch, Training, TransferPlan
 from hf_transfer_kit.records import RunRecord
-from hf_transfer_kit.run import item_scores, main, run
+from hf_transfer_kit.run import main, run
+from hf_transfer_kit.scoring import item_scores
 
 QUICK = Training(epochs=2, min_steps=0, batch_size=8)
 

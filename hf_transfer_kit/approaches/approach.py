@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_transfer_kit.data.labelled import LabelledData
 from hf_transfer_kit.events import EventWriter
-from hf_transfer_kit.plan import TransferPlan
+from hf_transfer_kit.plan import ModelSpec, TransferPlan
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.tasks import Task
 
@@ -21,6 +21,28 @@ class Predictor(ABC):
     @abstractmethod
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         """(inputs, classes): unnormalised log-probabilities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownTask:
+    """What must not be forgotten, and the model that knows it.
+
+    Fields:
+        data: the old data; its classes are numbered as those of the job.
+        train_rows, validation_rows: positions of its rows that were learned from.
+        key: of the model in the cache.
+        start: that model; its head tells old and new labels apart. Every approach starts from it.
+        before: (test rows, classes), its logits for the old test items.
+        details: how it came to know, for the record; plain values.
+    """
+
+    data: LabelledData
+    train_rows: np.ndarray
+    validation_rows: np.ndarray
+    key: str
+    start: ModelSpec
+    before: np.ndarray
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +56,7 @@ class Job:
         train_rows, validation_rows: positions in the parts.
         folder: of the run; `folder / "model"` is where the approach saves what it needs to answer again.
         events: where it says how far it is.
+        old: None without old data, and where nothing starts from a model that knows it (controls, a random start).
     """
 
     plan: TransferPlan
@@ -43,6 +66,12 @@ class Job:
     validation_rows: np.ndarray
     folder: Path
     events: EventWriter
+    old: KnownTask | None = None
+
+    @property
+    def start(self) -> ModelSpec | None:
+        """The model to start from: the plan's, or what it became by learning the old data."""
+        return self.plan.model if self.old is None else self.old.start
 
     @property
     def n_classes(self) -> int:

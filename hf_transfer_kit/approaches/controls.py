@@ -16,6 +16,7 @@ from hf_transfer_kit.tasks.task import Task, Vocabulary
 from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
 
 VOCABULARY_FILE = "vocabulary.json"
+NEVER_SEEN = 1e-3  # examples that a class without any counts as: those of old data, which are not to be expected here
 
 
 class MajorityPredictor(Predictor):
@@ -34,7 +35,8 @@ class MajorityFit(Fit):
     def fit(self, job: Job) -> Outcome:
         with Meter() as meter:
             counts = np.bincount(job.labels("train"), minlength=job.n_classes).astype(np.float64)
-            frequencies = (counts + 1) / (counts + 1).sum()  # add one: a class that is missing here is not impossible
+            counts += np.where(counts > 0, 1.0, NEVER_SEEN)
+            frequencies = counts / counts.sum()
         predictor = MajorityPredictor(np.log(frequencies))
         write_json(job.folder / "model" / "frequencies.json", frequencies.tolist())
         return Outcome(

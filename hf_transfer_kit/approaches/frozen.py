@@ -10,6 +10,7 @@ import numpy as np
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
 from hf_transfer_kit.approaches.layer_choice import LabelledFeatures, fit_best_head
 from hf_transfer_kit.approaches.linear import load_head, save_head
+from hf_transfer_kit.approaches.start import starting_model
 from hf_transfer_kit.errors import ModelError, PlanError
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.features import LayerFeatures, Progress, cache_key, cached_features, extract, store_features
@@ -35,6 +36,7 @@ class FrozenLayer:
         weights_digest: of the model when the head was fitted.
         layer: name of the layer.
         max_length: longest text in tokens.
+        start: key of the model that knows the old data, where that is the backbone.
     """
 
     backbone: str
@@ -42,10 +44,13 @@ class FrozenLayer:
     weights_digest: str | None
     layer: str
     max_length: int
+    start: str | None = None
 
     @property
     def model(self) -> ModelSpec:
-        """The model, as a plan names it."""
+        """The model, as a plan names it; raises ModelError where it was in the cache and is gone."""
+        if self.start is not None:
+            return starting_model(self.start)
         return ModelSpec(name=self.backbone, revision=self.revision)
 
 
@@ -82,7 +87,7 @@ class FeaturesFit(Fit):
     """Frozen features with a logistic head; see `plan.Features`."""
 
     def fit(self, job: Job) -> Outcome:
-        model = job.plan.model
+        model = job.start
         if model is None or not isinstance(job.plan.approach, Features):
             raise PlanError("the features approach needs a model and its own settings.")
         found = identity(model)
@@ -95,7 +100,7 @@ class FeaturesFit(Fit):
         head = fit.head
         below = FrozenLayer(
             backbone=model.name, revision=found.revision or model.revision, weights_digest=found.weights_digest,
-            layer=choice.layer, max_length=job.plan.data.max_length,
+            layer=choice.layer, max_length=job.plan.data.max_length, start=None if job.old is None else job.old.key,
         )  # fmt: skip
         save_head(head, job.folder / "model")
         write_json(job.folder / "model" / SETTINGS_FILE, to_mapping(below))

@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from hf_transfer_kit.approaches.rows import BatchOrder, Rows
+from hf_transfer_kit.callbacks.hosting.host import FOLDER as CALLBACKS_FOLDER
 from hf_transfer_kit.errors import MissingExtraError, PlanError, UnsupportedSetupError, did_you_mean
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import Training
@@ -44,16 +45,26 @@ class OrderedTrainer(Trainer):
 class LoopCallback(TrainerCallback):
     """Keeps the best weights, stops when validation no longer improves, checkpoints by the clock, says how far it is.
 
+    Args:
+        stage: what it calls the training in events.
+        patient_until: epochs during which it does not stop, since parts of the model are still frozen.
+
     Cost: one copy of what trains. Multi-GPU: the first process's clock decides for all when to checkpoint. Resume: the
     best weights lie beside each checkpoint; best value and patience are read from the Trainer's own log.
     """
 
-    def __init__(self, order: BatchOrder, training: Training, events: EventWriter, resume_from: Path | None):
+    def __init__(
+        self, order: BatchOrder, training: Training, events: EventWriter, resume_from: Path | None, *,
+        stage: str = "training", patient_until: float = 0.0,
+    ):  # fmt: skip
         self._order, self._training, self._events, self._resume_from = order, training, events, resume_from
+        self._stage, self._patient_until = stage, patient_until
+        self._trained: dict[str, torch.Tensor] = {}
         self._best: dict[str, torch.Tensor] = {}
         self._last_saved = time.monotonic()
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, optimizer: Any, **kwargs: Any) -> None:
+        self._trained = _state(model, optimizer)
         if self._resume_from is not None:
             self._best = load_file(self._resume_from / BEST_FILE)
 
@@ -62,15 +73,15 @@ class LoopCallback(TrainerCallback):
         self._order.set_epoch(int((state.epoch or 0) + 1e-6))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._events.progress("training", state.global_step, state.max_steps)
+        self._events.progress(self._stage, state.global_step, state.max_steps)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
         numbers = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
         self._events.write(
-            "log", stage="training", done=state.global_step, total=state.max_steps, message="", **numbers
+            "log", stage=self._stage, done=state.global_step, total=state.max_steps, message="", **numbers
         )
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         losses = _validation_losses(state)
         if math.isinf(min(losses)):
             raise PlanError(
@@ -79,8 +90,10 @@ class LoopCallback(TrainerCallback):
             )
         since_best = len(losses) - 1 - int(np.argmin(losses))
         if since_best == 0:
-            self._best = {name: p.detach().cpu().clone().contiguous() for name, p in _state(model).items()}
-        control.should_training_stop = control.should_training_stop or since_best >= self._training.patience
+            self._best = {name: p.detach().cpu().clone().contiguous() for name, p in self._trained.items()}
+        epochs = [entry["epoch"] for entry in state.log_history if "eval_nll" in entry]
+        waited = min(since_best, sum(epoch > self._patient_until + 1e-6 for epoch in epochs))
+        control.should_training_stop = control.should_training_stop or waited >= self._training.patience
         control.should_save = not control.should_training_stop and self._is_time(args)
 
     def _is_time(self, args: Any) -> bool:
@@ -100,15 +113,16 @@ class LoopCallback(TrainerCallback):
             remove_checkpoints(folder.parent, except_for=folder)  # the Trainer's own limit would act before this point
         self._last_saved = time.monotonic()
 
-    def on_train_end(self, args: Any, state: Any, control: Any, model: Any, **kwargs: Any) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         with torch.no_grad():
-            for name, value in _state(model).items():
+            for name, value in self._trained.items():
                 value.copy_(self._best[name])
 
 
-def _state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """What training changes: trainable parameters, and the running statistics of batch norms."""
-    state = {name: p for name, p in model.named_parameters() if p.requires_grad}
+def _state(model: nn.Module, optimizer: Any) -> dict[str, torch.Tensor]:
+    """What training changes: the optimizer's parameters (some may be frozen for now), statistics of batch norms."""
+    given = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    state: dict[str, torch.Tensor] = {name: p for name, p in model.named_parameters() if id(p) in given}
     return state | {name: b for name, b in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
 
 
@@ -157,10 +171,12 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def remove_checkpoints(folder: Path, except_for: Path | None = None) -> None:
-    """Removes the checkpoints in `folder`, and `folder` itself once it is empty."""
+    """Removes the checkpoints in `folder`; without one to keep, also what callbacks kept for them, and `folder`."""
     for checkpoint in folder.glob("checkpoint-*"):
         if checkpoint != except_for:
             shutil.rmtree(checkpoint, ignore_errors=True)
+    if except_for is None:
+        shutil.rmtree(folder / CALLBACKS_FOLDER, ignore_errors=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
@@ -168,11 +184,13 @@ def remove_checkpoints(folder: Path, except_for: Path | None = None) -> None:
 def train(
     model: Any, optimizer: torch.optim.Optimizer, train_rows: Rows, validation_rows: Rows, training: Training, *,
     seed: int, folder: Path, events: EventWriter, callbacks: tuple[TrainerCallback, ...] = (),
+    stage: str = "training", patient_until: float = 0.0,
 ) -> OrderedTrainer:  # fmt: skip
     """Trains `model` in place, ending at its best weights on validation; returns the Trainer, for its state.
 
     Args:
         folder: for checkpoints; a complete one in it is continued from.
+        stage, patient_until: as in LoopCallback.
 
     Raises:
         PlanError: the batch size cannot be spread evenly over processes and micro-batches, a tracker is unknown, or
@@ -186,7 +204,7 @@ def train(
     pieces = args.world_size * training.accumulation > 1
     batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
     order = BatchOrder(train_rows.lengths, training.batch_size, fill=pieces or batch_norms, seed=seed)
-    loop = LoopCallback(order, training, events, checkpoint)
+    loop = LoopCallback(order, training, events, checkpoint, stage=stage, patient_until=patient_until)
     # The loss below does the counting; the model, which peft may wrap, must not be handed the count.
     _without_adapters(model).accepts_loss_kwargs = False
     trainer = OrderedTrainer(
@@ -223,10 +241,14 @@ def _without_adapters(model: Any) -> Any:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
+def most_epochs(training: Training, rows: int) -> int:
+    """How often `rows` training examples are passed, unless validation stops it earlier."""
+    return max(training.epochs, -(-training.min_steps // -(-rows // training.batch_size)))
+
+
 def _arguments(training: Training, rows: int, seed: int, folder: Path) -> TrainingArguments:
     """The Trainer's settings for `rows` training examples."""
-    steps_per_epoch = -(-rows // training.batch_size)
-    epochs = max(training.epochs, -(-training.min_steps // steps_per_epoch))
+    steps_per_epoch, epochs = -(-rows // training.batch_size), most_epochs(training, rows)
     interval = min(max(steps_per_epoch, -(-epochs * steps_per_epoch // MOST_EVALUATIONS)), LONGEST_INTERVAL)
     gpu = torch.cuda.is_available()
     bf16 = training.precision == "bf16" or (training.precision == "auto" and gpu and torch.cuda.is_bf16_supported())

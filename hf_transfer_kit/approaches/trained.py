@@ -1,4 +1,4 @@
-"""`top_layers`, `full`, `lora`, `scratch`: what goes through the Trainer."""
+"""`top_layers`, `full`, `gradual`, `lora`, `scratch`: what goes through the Trainer."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,17 +11,20 @@ import torch
 
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
 from hf_transfer_kit.approaches.build import Built, build, show_geometry
-from hf_transfer_kit.approaches.loop import OrderedTrainer, history, loss_per_labelled_row, train
+from hf_transfer_kit.approaches.loop import history, train
+from hf_transfer_kit.approaches.operations import training_flops, unit_flops
+from hf_transfer_kit.approaches.protections import protections
 from hf_transfer_kit.approaches.rows import LABEL, Rows
+from hf_transfer_kit.approaches.start import noted_model, write_note
 from hf_transfer_kit.boundary import KEY, Boundary, NoShortCutError, Stored
 from hf_transfer_kit.features import batches_by_length
-from hf_transfer_kit.measure import Meter, flop_counter
+from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.models import device
 from hf_transfer_kit.plan import Lora, ModelSpec, TopLayers
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.tasks import Task, get_task
 
-COUNTED_ROWS = 8  # rows of the step whose floating-point operations are counted
+CHECKED_ROWS = 8  # on which a short cut must give the plain answers
 
 
 class TrainedPredictor(Predictor):
@@ -60,11 +63,14 @@ class TrainedFit(Fit):
                 )
                 for part in ("train", "validation")
             )  # fmt: skip
-            flops_per_unit = _count_flops(built.model, train_rows)
-            job.events.write("stage", stage="training", message=f"training {job.plan.approach.name}")
+            guard = protections(job, built)
+            flops = unit_flops(built.model, train_rows, guard.phases)
+            trainable = sum(p.numel() for p in built.model.parameters() if p.requires_grad)
+            job.events.write("stage", stage="training", message=f"training {job.plan.method}")
             trainer = train(
                 built.model, built.optimizer, train_rows, validation_rows, job.plan.training,
-                seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events,
+                seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events, callbacks=guard.callbacks,
+                patient_until=guard.all_open_after,
             )  # fmt: skip
         if short_cut.boundary is not None:
             short_cut.boundary.remove()
@@ -72,17 +78,16 @@ class TrainedFit(Fit):
         job.events.write("stage", stage="scoring", message="answering validation and test")
         validation_logits, test_logits = (predictor.logits(job.inputs(part)) for part in ("validation", "test"))
         if trainer.is_world_process_zero():
-            _save(built, job.folder / "model")
-        trainable = [p.numel() for p in built.model.parameters() if p.requires_grad]
+            _save(built, job)
         return Outcome(
             predictor=predictor,
             validation_logits=validation_logits,
             test_logits=test_logits,
             train_seconds=meter.seconds,
             train_cpu_seconds=meter.cpu_seconds,
-            train_flops=short_cut.flops + flops_per_unit * _units_computed(trainer),
+            train_flops=short_cut.flops + training_flops(flops, trainer, guard, job.plan.protection),
             peak_memory_mib=meter.peak_mib,
-            trainable_parameters=sum(trainable),
+            trainable_parameters=trainable,
             total_parameters=sum(p.numel() for p in built.model.parameters()),
             details=short_cut.details | history(trainer.state) | {
                 "blocks": len(built.blocks), "open_blocks": built.open_blocks, "processes": trainer.args.world_size,
@@ -94,7 +99,8 @@ class TrainedFit(Fit):
         if isinstance(record.plan.approach, Lora) and record.plan.model is not None:
             from peft import PeftModel
 
-            spec = record.plan.model  # adapters are kept without the model they stand on
+            # Adapters are kept without the model they stand on.
+            spec = record.plan.model if record.plan.old_data is None else noted_model(folder)
             processor = task.load_processor(spec)
             base, _ = task.load_classifier(spec, record.label_names, processor)
             model: Any = PeftModel.from_pretrained(base, str(folder))
@@ -127,6 +133,8 @@ def _short_cut(job: Job, built: Built) -> _ShortCut:
     approach = job.plan.approach
     if not isinstance(approach, TopLayers):
         return _ShortCut()
+    if job.plan.protection.needs_old_data:
+        return _ShortCut(details={"boundary_cache": "off: old examples take part, whose activations are not stored"})
     if approach.cache_limit_mib == 0:
         return _ShortCut(details={"boundary_cache": "off: cache_limit_mib is 0"})
     if built.open_blocks in (0, len(built.blocks)):
@@ -169,7 +177,7 @@ def _store(job: Job, built: Built, boundary: Boundary, limit_mib: float) -> dict
 
 def _check(job: Job, built: Built, boundary: Boundary, activations: list[torch.Tensor]) -> None:
     """Tries the installed short cut on the first training rows; raises NoShortCutError."""
-    sample = job.train_rows[:COUNTED_ROWS]
+    sample = job.train_rows[:CHECKED_ROWS]
     rows = Rows(
         job.task, built.processor, job.data.train.select(sample)["input"], np.zeros(len(sample)),
         job.plan.data.max_length, activations,
@@ -178,26 +186,11 @@ def _check(job: Job, built: Built, boundary: Boundary, activations: list[torch.T
     boundary.check({name: t for name, t in batch.items() if name not in (KEY, LABEL)}, batch[KEY])
 
 
-def _count_flops(model: Any, rows: Rows) -> float:
-    """Floating-point operations of forward and backward per unit of padded size (token or image), on real rows."""
-    batch = rows.collate([rows[i] for i in range(min(COUNTED_ROWS, len(rows)))])
-    size = len(batch["labels"]) * int(rows.lengths[: len(batch["labels"])].max())
-    batch = {name: tensor.to(device()) for name, tensor in batch.items()}
-    labels = batch.pop("labels")
-    model.eval()  # a forward pass in train mode would move the statistics of batch norms
-    with flop_counter() as counter:
-        loss_per_labelled_row(model(**batch), labels).backward()
-    model.zero_grad(set_to_none=True)
-    return float(counter.get_total_flops()) / size
-
-
-def _units_computed(trainer: OrderedTrainer) -> float:
-    """Padded size of all training steps, from the first epoch's; evaluations (a few per cent) are left out."""
-    return trainer.order.padded_size(0) / len(trainer.order.batches(0)) * trainer.state.global_step
-
-
-def _save(built: Built, folder: Path) -> None:
+def _save(built: Built, job: Job) -> None:
     """Model and processor as `from_pretrained` reads them; an earlier attempt's files are replaced."""
+    folder = job.folder / "model"
     shutil.rmtree(folder, ignore_errors=True)
     built.model.save_pretrained(folder)
     built.processor.save_pretrained(folder)
+    if job.old is not None and isinstance(job.plan.approach, Lora):
+        write_note(folder, job.old.key)

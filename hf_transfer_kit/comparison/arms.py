@@ -9,17 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_transfer_kit.errors import FormatError
-from hf_transfer_kit.plan import APPROACHES, Approach, ModelSpec
+from hf_transfer_kit.plan import APPROACHES, CONTROLS, Approach, ModelSpec, Protection, Scratch
 from hf_transfer_kit.records import Cost, RunRecord
 from hf_transfer_kit.tasks import get_task
+
+Method = tuple[Approach, Protection]  # with their settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One approach with its settings on one model at one number of training examples: records by ascending seed."""
+    """One method with its settings on one model at one number of training examples: records by ascending seed."""
 
     name: str
     approach: Approach
+    protection: Protection
     model: ModelSpec | None
     train_size: int
     records: tuple[RunRecord, ...]
@@ -55,32 +58,35 @@ def group(records: Sequence[RunRecord]) -> list[Arm]:
         raise FormatError("there is no finished run to compare; look at the failures, or start the comparison again.")
     for record in records[1:]:
         _check_same_data(records[0], record)
-    by_key: dict[tuple[Approach, ModelSpec | None, int], dict[int, RunRecord]] = defaultdict(dict)
+    _check_same_old_data(records)
+    by_key: dict[tuple[Method, ModelSpec | None, int], dict[int, RunRecord]] = defaultdict(dict)
     for record in records:
-        seeds = by_key[record.plan.approach, record.plan.model, record.data.rows["train"]]
+        method = (record.plan.approach, record.plan.protection)
+        seeds = by_key[method, record.plan.model, record.data.rows["train"]]
         if record.plan.seed in seeds:
             raise FormatError(f"two records are of the same run ({run_name(record)}); leave one of them out.")
         seeds[record.plan.seed] = record
     names = _names(by_key, records[0].task)
     arms = [
         Arm(
-            name=names[approach, model],
-            approach=approach,
+            name=names[method, model],
+            approach=method[0],
+            protection=method[1],
             model=model,
             train_size=size,
             records=tuple(seeds[seed] for seed in sorted(seeds)),
         )
-        for (approach, model, size), seeds in by_key.items()
+        for (method, model, size), seeds in by_key.items()
     ]
     order = list(APPROACHES)
     return sorted(arms, key=lambda arm: (order.index(arm.approach.name), arm.name, arm.train_size))
 
 
 def run_name(record: RunRecord) -> str:
-    """A run for an error text: approach, model, training examples and seed."""
+    """A run for an error text: method, model, training examples and seed."""
     model = f" on {record.plan.model.name}" if record.plan.model else ""
     size = record.data.rows["train"]
-    return f"{record.plan.approach.name}{model}, {size} training examples, seed {record.plan.seed}"
+    return f"{record.plan.method}{model}, {size} training examples, seed {record.plan.seed}"
 
 
 def _check_same_data(first: RunRecord, other: RunRecord) -> None:
@@ -99,34 +105,72 @@ def _check_same_data(first: RunRecord, other: RunRecord) -> None:
         raise FormatError(f"{names} have different labels for the same test items; write the records again.")
 
 
+def _check_same_old_data(records: Sequence[RunRecord]) -> None:
+    """Runs with old data must have started from the same old task and answered the same old items."""
+    started = [record for record in records if not isinstance(record.plan.approach, (*CONTROLS, Scratch))]
+    for record in started[1:]:
+        if (started[0].plan.old_data is None) != (record.plan.old_data is None):
+            with_old, without = sorted((started[0], record), key=lambda each: each.plan.old_data is None)
+            raise FormatError(
+                f"'{run_name(with_old)}' starts from a model that knows old data, '{run_name(without)}' does not; "
+                "compare runs that start from the same model."
+            )
+    measured = [(record, _old_identity(record)) for record in records if record.old or record.old_text]
+    for record, identity in measured[1:]:
+        if identity != measured[0][1]:
+            raise FormatError(
+                f"'{run_name(measured[0][0])}' and '{run_name(record)}' have different old data; compare runs of one "
+                "old data set."
+            )
+
+
+def _old_identity(record: RunRecord) -> tuple[object, ...]:
+    """Equal for records whose answers to the old items may be compared."""
+    old, text = record.old, record.old_text
+    return (
+        (sorted(old.data.hashes.items()), old.labels, old.old_labels) if old else None,
+        (text.measure, text.digest, len(text.after)) if text else None,
+    )
+
+
 def _names(
-    keys: Iterable[tuple[Approach, ModelSpec | None, int]], task: str
-) -> dict[tuple[Approach, ModelSpec | None], str]:
+    keys: Iterable[tuple[Method, ModelSpec | None, int]], task: str
+) -> dict[tuple[Method, ModelSpec | None], str]:
     """A short name for each pair: what sets it apart from the others, and no more."""
-    pairs = {(approach, model) for approach, model, _ in keys}
-    approaches = {approach for approach, _ in pairs}
+    pairs = {(method, model) for method, model, _ in keys}
+    methods = {method for method, _ in pairs}
     models = {model for _, model in pairs if model is not None}
     model_names = _model_names(models)
     names = {}
-    for approach, model in pairs:
-        name = _approach_name(approach, approaches, task)
-        names[approach, model] = f"{name} · {model_names[model]}" if model is not None and len(models) > 1 else name
+    for method, model in pairs:
+        name = _method_name(method, methods, task)
+        names[method, model] = f"{name} · {model_names[model]}" if model is not None and len(models) > 1 else name
     return names
 
 
-def _approach_name(approach: Approach, all_approaches: set[Approach], task: str) -> str:
-    """The name in the plan, with the settings that differ between approaches of that name."""
+def _method_name(method: Method, all_methods: set[Method], task: str) -> str:
+    """The name in the plan, with the settings that differ between methods of that name."""
+    approach, protection = method
     if approach.name == "majority":
         return "majority class"
     if approach.name == "shallow":
         return get_task(task).shallow_name
-    same = [other for other in all_approaches if other.name == approach.name]
+    plain = "+".join([approach.name, *protection.names])
+    same = [_settings(other) for other in all_methods if "+".join([other[0].name, *other[1].names]) == plain]
     different = [
-        f"{field.name}={getattr(approach, field.name)}"
-        for field in dataclasses.fields(approach)
-        if len({getattr(other, field.name) for other in same}) > 1
+        f"{name}={value}" for name, value in _settings(method).items() if len({each[name] for each in same}) > 1
     ]
-    return f"{approach.name} ({', '.join(different)})" if different else approach.name
+    return f"{plain} ({', '.join(different)})" if different else plain
+
+
+def _settings(method: Method) -> dict[str, object]:
+    """Of the approach by their names, of its protections as "replay.ratio"."""
+    approach, protection = method
+    settings = {field.name: getattr(approach, field.name) for field in dataclasses.fields(approach)}
+    for name in protection.names:
+        part = getattr(protection, name)
+        settings |= {f"{name}.{field.name}": getattr(part, field.name) for field in dataclasses.fields(part)}
+    return settings
 
 
 def _model_names(models: set[ModelSpec]) -> dict[ModelSpec, str]:

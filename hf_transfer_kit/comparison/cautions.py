@@ -26,11 +26,12 @@ def cautions(
 def _about_data(results: Sequence[ArmResult], test_items: int, checks: CheckReport | None) -> list[str]:
     sentences = []
     leaked = len(checks.leaked_test_rows) if checks else 0
-    if leaked:
+    if checks and leaked:
         rows = "row is a copy" if leaked == 1 else "rows are copies"
+        old = ", new or old" if any(finding.kind == "leaked_old" for finding in checks.findings) else ""
         sentences.append(
-            f"{whole(leaked)} of {whole(test_items)} test {rows} of training or validation rows; the scores without "
-            "them stand beside the others."
+            f"{whole(leaked)} of {whole(test_items)} test {rows} of training or validation rows{old}; the scores "
+            "without them stand beside the others."
         )
     if test_items < SMALL_TEST:
         width = max(result.scores.accuracy.half_width for result in results)

@@ -8,7 +8,7 @@ Holm-corrected over arms. Imports no torch.
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,30 +16,28 @@ import numpy.typing as npt
 from hf_transfer_kit import metrics
 from hf_transfer_kit.comparison.arms import Arm, group
 from hf_transfer_kit.comparison.cautions import cautions
+from hf_transfer_kit.comparison.estimate import RESAMPLES, Estimate, Samples, accuracy_of, estimate_of
+from hf_transfer_kit.comparison.forgetting import OldAnswers, old_data_summary, old_text_result
+from hf_transfer_kit.comparison.measurement import CALIBRATION_BINS, data_summary, measurement_of, models_of
+from hf_transfer_kit.comparison.old_cautions import old_cautions
+from hf_transfer_kit.comparison.old_text_verdict import decide_with_texts
+from hf_transfer_kit.comparison.old_verdict import Gaps, decide_with_old
 from hf_transfer_kit.comparison.result import (
     CONTROLS,
     PRETRAINED,
     ArmResult,
     Comparison,
     CurvePoint,
-    DataSummary,
-    Estimate,
     Failure,
     LearningCurve,
-    Measurement,
     Scores,
 )
-from hf_transfer_kit.comparison.verdict import decide, negative_transfer
+from hf_transfer_kit.comparison.verdict import Verdict, decide, negative_transfer
 from hf_transfer_kit.errors import FormatError
 from hf_transfer_kit.findings import CheckReport
-from hf_transfer_kit.records import ModelIdentity, RunRecord
-
-RESAMPLES = 2000
-LEVEL = 0.95
-CALIBRATION_BINS = 15
+from hf_transfer_kit.records import RunRecord
 
 Rows = npt.NDArray[np.int64]
-Samples = npt.NDArray[np.float64]
 
 
 def compare(
@@ -70,32 +68,34 @@ def compare(
     main_arms = [arms[i] for i in main]
     items = len(records[0].test.labels)
     everything, kept = np.arange(items), _without_leaked(items, checks)
-    samples = _bootstrap(arms, everything)
+    samples, old = _bootstrap(arms, everything), OldAnswers.of(main_arms)
 
-    results = _results(main_arms, samples[main], everything)
+    results = _results(main_arms, samples[main], everything, old)
     verdict_without_leaked = None
     if 0 < len(kept) < items:
-        clean = _results(main_arms, _bootstrap(main_arms, kept), kept)
-        scores = {result.name: result.scores for result in clean}
-        results = [dataclasses.replace(result, scores_without_leaked=scores[result.name]) for result in results]
-        verdict_without_leaked = decide(clean, len(kept)).sentence
-    verdict = decide(results, items)
+        results, verdict_without_leaked = _with_clean_scores(results, main_arms, kept, old)
+    verdict = _decide(results, samples[main], main_arms, everything, old)
+    old_data = old_data_summary(records)
     return Comparison(
         verdict=verdict.sentence,
+        forgetting=verdict.forgetting,
         next_step=verdict.next_step,
         verdict_without_leaked=verdict_without_leaked,
         recommended=verdict.recommended,
         tied=verdict.tied,
         more_test_items=verdict.more_test_items,
-        warnings=(*negative_transfer(results), *cautions(arms, results, items, checks)),
+        warnings=(
+            *negative_transfer(results), *old_cautions(results, old_data), *cautions(arms, results, items, checks),
+        ),
         arms=tuple(results),
         curves=_curves(arms, samples),
-        data=_data_summary(main_arms[0].records[0]),
-        measurement=_measurement(records, command),
-        models=_models(arms),
+        data=data_summary(main_arms[0].records[0]),
+        old_data=old_data,
+        measurement=measurement_of(records, command),
+        models=models_of(arms),
         checks=checks,
         failures=tuple(failures),
-    )
+    )  # fmt: skip
 
 
 def _without_leaked(items: int, checks: CheckReport | None) -> Rows:
@@ -115,7 +115,37 @@ def _bootstrap(arms: Sequence[Arm], rows: Rows) -> Samples:
     return metrics.bootstrap_accuracies([arm.correct[:, rows] for arm in arms], n_resamples=RESAMPLES, seed=0)
 
 
-def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResult]:
+def _with_clean_scores(
+    results: Sequence[ArmResult], arms: Sequence[Arm], rows: Rows, old: OldAnswers
+) -> tuple[list[ArmResult], str]:
+    """`results` with their scores on the test items `rows` alone, and the verdict on those."""
+    samples = _bootstrap(arms, rows)
+    clean = _results(arms, samples, rows, old)
+    scores = {result.name: result.scores for result in clean}
+    both = [dataclasses.replace(result, scores_without_leaked=scores[result.name]) for result in results]
+    return both, _decide(clean, samples, arms, rows, old).sentence
+
+
+def _decide(
+    results: Sequence[ArmResult], samples: Samples, arms: Sequence[Arm], rows: Rows, old: OldAnswers
+) -> Verdict:
+    """The verdict on `results`, those of `arms` on the test items `rows`."""
+    if not old.names:
+        of_texts = any(result.old_text for result in results)
+        return decide_with_texts(results, len(rows)) if of_texts else decide(results, len(rows))
+    at = {arm.name: i for i, arm in enumerate(arms)}
+
+    def new_gap(first: ArmResult, second: ArmResult) -> Estimate:
+        difference = samples[at[first.name]] - samples[at[second.name]]
+        return estimate_of(first.accuracy - second.accuracy, difference)
+
+    def old_gap(first: ArmResult, second: ArmResult) -> Estimate:
+        return old.gap(first.name, second.name)
+
+    return decide_with_old(results, Gaps(new=new_gap, old=old_gap))
+
+
+def _results(arms: Sequence[Arm], samples: Samples, rows: Rows, old: OldAnswers) -> list[ArmResult]:
     """What is known of each arm on the test items `rows`, the most accurate first."""
     means = np.array([arm.correct[:, rows].mean() for arm in arms])
     best = int(np.argmax(means))
@@ -123,11 +153,12 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResul
     control = max(controls, key=lambda i: means[i], default=None)
     scratch = {arm.model: i for i, arm in enumerate(arms) if arm.approach.name == "scratch"}
     p_values = _p_values(arms, best, rows)
+    of_old = old.results([arm.name for arm in arms], means, samples)
 
     def difference(first: int, second: int | None) -> Estimate | None:
         if second is None or first == second:
             return None
-        return _estimate(float(means[first] - means[second]), samples[first] - samples[second])
+        return estimate_of(float(means[first] - means[second]), samples[first] - samples[second])
 
     results = []
     for i, arm in enumerate(arms):
@@ -136,6 +167,7 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResul
             ArmResult(
                 name=arm.name,
                 approach=arm.approach.name,
+                protections=arm.protection.names,
                 model=arm.model.name if arm.model else None,
                 train_size=arm.train_size,
                 labels_used=arm.records[0].data.labels_used,
@@ -149,6 +181,8 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows) -> list[ArmResul
                 layer=arm.records[0].details.get("layer"),
                 last_layer=_last_layer(arm),
                 still_improving=all(_ended_at_its_best(record) for record in arm.records),
+                old=of_old.get(arm.name),
+                old_text=old_text_result(arm),
                 cost=arm.mean_cost(),
             )
         )
@@ -179,29 +213,11 @@ def _scores(arm: Arm, samples: Samples, rows: Rows) -> Scores:
         for errors, confidence in ((before, test.confidence), (after, test.calibrated_confidence)):
             errors.append(metrics.expected_calibration_error(np.array(confidence)[rows], correct, CALIBRATION_BINS))
     return Scores(
-        accuracy=_accuracy(arm.correct[:, rows], samples),
+        accuracy=accuracy_of(arm.correct[:, rows], samples),
         macro_f1=float(np.mean(f1)),
         calibration_error=float(np.mean(before)),
         calibrated_error=float(np.mean(after)),
     )
-
-
-def _accuracy(correct: npt.NDArray[np.bool_], samples: Samples) -> Estimate:
-    """Accuracy of an arm with right answers (seeds, items).
-
-    Where every answer is right, or none, all resamples agree and say nothing; the exact binomial bound (Clopper &
-    Pearson 1934) is used instead: 20 of 20 right answers are compatible with an accuracy of 0.83.
-    """
-    estimate = _estimate(float(correct.mean()), samples)
-    edge = ((1 - LEVEL) / 2) ** (1 / correct.shape[1])
-    if correct.all():
-        return dataclasses.replace(estimate, low=edge)
-    return dataclasses.replace(estimate, high=1 - edge) if not correct.any() else estimate
-
-
-def _estimate(value: float, samples: Samples) -> Estimate:
-    low, high = metrics.interval(samples, level=LEVEL)
-    return Estimate(value=value, low=float(low), high=float(high))
 
 
 def _p_values(arms: Sequence[Arm], best: int, rows: Rows) -> dict[int, float]:
@@ -230,58 +246,9 @@ def _curves(arms: Sequence[Arm], samples: Samples) -> tuple[LearningCurve, ...]:
             CurvePoint(
                 train_size=arm.train_size,
                 labels_used=arm.records[0].data.labels_used,
-                accuracy=_accuracy(arm.correct, resampled),
+                accuracy=accuracy_of(arm.correct, resampled),
             )
         )
     return tuple(
         LearningCurve(name=name, approach=approach, points=tuple(curve)) for (name, approach), curve in points.items()
     )
-
-
-def _data_summary(record: RunRecord) -> DataSummary:
-    data = record.plan.data
-    return DataSummary(
-        path=data.path,
-        config=data.config,
-        revision=data.revision,
-        task=record.task,
-        label_names=record.label_names,
-        rows=record.data.rows,
-        hashes=record.data.hashes,
-    )
-
-
-def _measurement(records: Sequence[RunRecord], command: str) -> Measurement:
-    plan = records[0].plan
-    return Measurement(
-        validation_share=plan.data.validation_share,
-        test_share=plan.data.test_share,
-        split_seed=plan.data.split_seed,
-        training=plan.training,
-        resamples=RESAMPLES,
-        level=LEVEL,
-        calibration_bins=CALIBRATION_BINS,
-        versions=_joined(record.versions for record in records),
-        machine=_joined(record.machine for record in records),
-        command=command,
-    )
-
-
-def _joined(mappings: Iterable[dict[str, str]]) -> dict[str, str]:
-    """One mapping with the different values of each name joined."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for mapping in mappings:
-        for name, value in mapping.items():
-            values[name].add(value)
-    return {name: " / ".join(sorted(values[name])) for name in sorted(values)}
-
-
-def _models(arms: Sequence[Arm]) -> tuple[ModelIdentity, ...]:
-    """The pre-trained weights the arms started from; a random start is none."""
-    found = {
-        record.model
-        for arm in arms
-        for record in arm.records
-        if record.model is not None and arm.approach.name in PRETRAINED
-    }
-    return tuple(sorted(found, key=lambda model: (model.name, model.revision or "", model.weights_digest or "")))

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hf_transfer_kit.comparison.estimate import Estimate
+from hf_transfer_kit.comparison.old_result import OldDataSummary, OldResult, OldTextResult
 from hf_transfer_kit.errors import FormatError, PlanError
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import Training
@@ -19,28 +21,7 @@ from hf_transfer_kit.values import check_format, from_mapping, read_json, to_map
 FORMAT = "hf_transfer_kit.comparison"
 VERSION = 1
 CONTROLS = ("majority", "shallow")
-PRETRAINED = ("features", "top_layers", "full", "lora")  # the approaches that stand on pre-trained weights
-
-_ROUNDING = 1e-9  # a difference of two means of hits that is 0 on paper
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def above_zero(self) -> bool:
-        """True where the whole interval lies above 0."""
-        return self.low > _ROUNDING
-
-    @property
-    def half_width(self) -> float:
-        """Half the length of the interval."""
-        return (self.high - self.low) / 2
+PRETRAINED = ("features", "top_layers", "full", "gradual", "lora")  # the approaches that stand on pre-trained weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +42,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmResult:
-    """One approach on one model at one number of training examples, over its seeds.
+    """One method on one model at one number of training examples, over its seeds.
 
     Fields:
         name: for people, unique in a comparison: "features", with several models "features · mobilenet_v2".
-        approach: its name in the plan.
+        approach, protections: their names in the plan.
         model: the model's name in the plan; None for the controls.
         train_size, labels_used: examples to train on; the same with those of validation.
         seeds: those that finished, ascending.
@@ -80,11 +61,13 @@ class ArmResult:
             the last layer on training rows, mean over seeds; None for other approaches.
         still_improving: True where the last evaluation on validation was the best one in every run, so that more
             epochs may help.
+        old, old_text: what it still knows of the old data; None without such data, for controls and a random start.
         cost: means over the seeds.
     """
 
     name: str
     approach: str
+    protections: tuple[str, ...] = ()
     model: str | None = None
     train_size: int
     labels_used: int
@@ -99,7 +82,14 @@ class ArmResult:
     layer: str | None = None
     last_layer: float | None = None
     still_improving: bool = False
+    old: OldResult | None = None
+    old_text: OldTextResult | None = None
     cost: Cost
+
+    @property
+    def method(self) -> str:
+        """Approach and protections: "full+ewc+replay"."""
+        return "+".join([self.approach, *self.protections])
 
     @property
     def accuracy(self) -> float:
@@ -190,14 +180,17 @@ class Comparison:
     """What a person decides from.
 
     Fields:
-        verdict: one sentence; names a winner only where the interval of its lead excludes zero.
+        verdict: one sentence; names a winner only where the interval of its lead excludes zero. With old data, it is
+            about the mean of new and old accuracy.
+        forgetting: one sentence, what is forgotten of the old data; "" without such data.
         next_step: what would settle what the verdict leaves open, or "".
         verdict_without_leaked: the verdict on the test rows that are no copies; None where no row leaked.
         recommended: name of the arm to use.
-        tied: names of the arms within the error of the best one, that one included.
+        tied: names of the arms within the error of the best one, that one included; of the best mean with old data.
         more_test_items: how many more would about decide between the recommended arm and its rival; None where nothing
             is open, or where the two are exactly level.
         warnings: sentences, negative transfer first.
+        old_data: what must not be forgotten; None where nothing was named.
         arms: at the largest training size, most accurate first.
         curves: over training sizes; empty where there is one size.
         models: exactly which weights the arms started from.
@@ -206,6 +199,7 @@ class Comparison:
     """
 
     verdict: str
+    forgetting: str = ""
     next_step: str = ""
     verdict_without_leaked: str | None = None
     recommended: str
@@ -215,6 +209,7 @@ class Comparison:
     arms: tuple[ArmResult, ...]
     curves: tuple[LearningCurve, ...] = ()
     data: DataSummary
+    old_data: OldDataSummary | None = None
     measurement: Measurement
     models: tuple[ModelIdentity, ...] = ()
     checks: CheckReport | None = None

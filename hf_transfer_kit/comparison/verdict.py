@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hf_transfer_kit.comparison.arms import short_model_name
-from hf_transfer_kit.comparison.result import ArmResult, Estimate, typical_half_width
+from hf_transfer_kit.comparison.estimate import Estimate
+from hf_transfer_kit.comparison.result import ArmResult, typical_half_width
 from hf_transfer_kit.reporting.quantities import accuracy, points, seconds, training_time, whole
 
 NOTICEABLE_SECONDS = 0.05  # below it, a ratio of two wall times is noise
@@ -26,6 +27,7 @@ class Verdict:
     recommended: str
     tied: tuple[str, ...]
     more_test_items: int | None = None
+    forgetting: str = ""
 
 
 def decide(arms: Sequence[ArmResult], test_items: int) -> Verdict:
@@ -103,7 +105,7 @@ def _negative_sentence(arm: ArmResult, shown: str, rivals: list[tuple[str, float
     beyond = " beyond the error" if all(gain > 0 for _, gain in rivals) else ""
     if arm.still_improving:
         return (
-            f"Negative transfer, or too little training: {arm.approach} on {short_model_name(arm.model or '')} "
+            f"Negative transfer, or too little training: {arm.method} on {short_model_name(arm.model or '')} "
             f"({shown}) is not better than {names}{beyond}, but was still improving when its epochs ran out; use more "
             "--epochs before you give it up."
         )
@@ -114,7 +116,7 @@ def _negative_sentence(arm: ArmResult, shown: str, rivals: list[tuple[str, float
         else "its pre-trained weights do not help here; choose another model, or use what is as good and costs less"
     )
     return (
-        f"Negative transfer: {arm.approach} on {short_model_name(arm.model or '')} ({shown}) is not better "
+        f"Negative transfer: {arm.method} on {short_model_name(arm.model or '')} ({shown}) is not better "
         f"than {names}{beyond}: {way_out}."
     )
 
@@ -131,7 +133,7 @@ def _clear_sentence(arms: Sequence[ArmResult]) -> str:
     interval = f"95% interval {points(lead.low)} to {points(lead.high)}"
     sentence = (
         f"{best.name} is best: {points(lead.value)} points ({interval}) "
-        f"ahead of the next, {second.name}, at {_time(best, second, 'its')}"
+        f"ahead of the next, {second.name}, at {time_against(best, second, 'its')}"
     )
     return f"{sentence}: {_not_worth_it(best)}." if _ends_the_matter(best, arms) else f"{sentence}."
 
@@ -146,7 +148,7 @@ def _level_sentence(arms: Sequence[ArmResult], chosen: ArmResult, rival: ArmResu
     if chosen.approach == "majority":
         reach = f"as far as {whole(test_items)} test items can show"
         return f"{start}: no arm does better than always giving the most frequent answer, {reach}."
-    time = _time(chosen, rival)
+    time = time_against(chosen, rival)
     if _ends_the_matter(chosen, arms):
         return f"{start} and costs {time}: {_not_worth_it(chosen)}."
     scratch = next((arm.name for arm in _tied(arms) if arm.approach == "scratch" and arm is not chosen), None)
@@ -172,11 +174,21 @@ def _next_step(more: int | None, others: Sequence[str]) -> str:
         step = f"About {whole(more)} more test item{'s' if more > 1 else ''} would decide between them."
     if not others:
         return step
-    listed = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
-    return f"{step} {listed} {'is' if len(others) == 1 else 'are'} within the error of the most accurate arm, too."
+    are = "is" if len(others) == 1 else "are"
+    return f"{step} {listed(others)} {are} within the error of the most accurate arm, too."
 
 
-def _time(arm: ArmResult, other: ArmResult, whose: str = "the") -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as people list them.
+
+    Example:
+        >>> listed(["full"]), listed(["full", "lora", "scratch"])
+        ('full', 'full, lora and scratch')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def time_against(arm: ArmResult, other: ArmResult, whose: str = "the") -> str:
     """Training time of `arm` against that of `other`, in words."""
     ours, theirs = arm.cost.train_seconds, other.cost.train_seconds
     if max(ours, theirs) < NOTICEABLE_SECONDS:

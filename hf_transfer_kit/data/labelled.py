@@ -65,11 +65,14 @@ class LabelledData:
         return f"row {int(self.source_rows[split][row]) + 1} of {self.origins[split]}"
 
 
-def load_data(spec: DataSpec) -> LabelledData:
+def load_data(spec: DataSpec, after: Sequence[str] = ()) -> LabelledData:
     """The data that `spec` names, checked, labelled and split; `spec.train_size` is left to `subset_rows`.
 
     Rows keep the order of their source. Where a test or validation part is missing, `test_share` or `validation_share`
     of the train rows is split off, stratified by label, the same for one `split_seed` on every machine.
+
+    Args:
+        after: labels of other data, which are numbered before those of this data that are not among them.
 
     Raises:
         DataError: the data cannot be read, or cannot be learned from; the message says where and what to do.
@@ -88,7 +91,7 @@ def load_data(spec: DataSpec) -> LabelledData:
     had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        return _load(spec)
+        return _load(spec, after)
     finally:
         if had_bars:
             datasets.enable_progress_bars()
@@ -117,10 +120,11 @@ def subset_rows(data: LabelledData, train_size: int | None, seed: int) -> dict[s
         raise PlanError(
             f"train_size={train_size} is more than the {len(data.train)} training rows; use at most those."
         )
-    if train_size < len(data.label_names):
+    classes = len(set(data.train["label"][:]))  # those of old data alone are among the names, not among the rows
+    if train_size < classes:
         raise PlanError(
-            f"train_size={train_size} is less than one example for each of the {len(data.label_names)} classes; "
-            f"use {len(data.label_names)} or more."
+            f"train_size={train_size} is less than one example for each of the {classes} classes; "
+            f"use {classes} or more."
         )
     orders = {split: stratified_order(data.part(split)["label"][:], seed) for split in ("train", "validation")}
     return {split: np.sort(order[:train_size]) for split, order in orders.items()}
@@ -138,7 +142,7 @@ def content_hash(rows: Dataset, label_names: Sequence[str], task: str) -> str:
     return total.hexdigest()
 
 
-def _load(spec: DataSpec) -> LabelledData:
+def _load(spec: DataSpec, after: Sequence[str]) -> LabelledData:
     source = read_source(spec.path, spec.config, spec.revision)
     columns = find_columns(source.parts[0].rows, spec, source.parts[0].origin)
     notes = [*source.notes, *columns.notes]
@@ -148,6 +152,7 @@ def _load(spec: DataSpec) -> LabelledData:
     parts = drop_rare_classes(parts, len(missing) + 1, spec.drop_rare, notes)
     names = label_names_of(parts, notes)
     parts = _split_off(parts, missing, names, spec.split_seed, notes)
+    names = (*after, *(name for name in names if name not in after))
     by_split = {part.split: part for part in parts}
     rows = {split: _numbered(part, names) for split, part in by_split.items()}
     return LabelledData(

@@ -32,7 +32,10 @@ PLACES = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """A point with an error bar from `low` to `high`, in data units, and the text that names it."""
+    """A point, its error bars from `low` to `high` and from `left` to `right` (if any), and the text that names it.
+
+    All in data units.
+    """
 
     x: float
     y: float
@@ -40,16 +43,24 @@ class Spot:
     high: float
     text: str
     colour: str
+    left: float | None = None
+    right: float | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of the horizontal error bar; the point itself where there is none."""
+        return self.x if self.left is None else self.left, self.x if self.right is None else self.right
 
 
-def label_points(axes: "Axes", spots: Sequence[Spot], line: Sequence[tuple[float, float]] = ()) -> None:
+def label_points(axes: "Axes", spots: Sequence[Spot], *lines: Sequence[tuple[float, float]]) -> None:
     """Writes each spot's text near it: in the first place that covers nothing, else where it covers the least.
 
     Args:
-        line: points joined by steps, which are kept free too.
+        lines: each of points joined by steps, which are kept free too.
     """
     renderer = _renderer(axes)
-    taken = [box for spot in spots for box in _boxes(axes, spot)] + _stairs(axes, line)
+    taken = [box for spot in spots for box in _boxes(axes, spot)]
+    taken += [box for line in lines for box in _stairs(axes, line)]
     room = _room(axes)
     for spot in spots:
         best: tuple[float, Annotation, Bbox] | None = None
@@ -141,12 +152,16 @@ def _text_box(label: "Annotation", renderer: "RendererAgg") -> "Bbox":
 
 
 def _boxes(axes: "Axes", spot: Spot) -> list["Bbox"]:
-    """The marker and the error bar, in pixels."""
+    """The marker and the error bars, in pixels."""
     from matplotlib.transforms import Bbox
 
     x, y = axes.transData.transform((spot.x, spot.y))
-    low, high = (axes.transData.transform((spot.x, end))[1] for end in (spot.low, spot.high))
-    return [Bbox([[x - 6, y - 6], [x + 6, y + 6]]), Bbox([[x - 4, low - 1], [x + 4, high + 1]])]
+    low, high = sorted(axes.transData.transform((spot.x, end))[1] for end in (spot.low, spot.high))
+    boxes = [Bbox([[x - 6, y - 6], [x + 6, y + 6]]), Bbox([[x - 4, low - 1], [x + 4, high + 1]])]
+    if spot.left is not None or spot.right is not None:
+        left, right = (axes.transData.transform((end, spot.y))[0] for end in spot.ends)
+        boxes.append(Bbox([[left - 1, y - 4], [right + 1, y + 4]]))
+    return boxes
 
 
 def _stairs(axes: "Axes", line: Sequence[tuple[float, float]]) -> list["Bbox"]:

@@ -1,5 +1,8 @@
 """How a comparison was measured, in words: what a reader needs to trust or repeat it. Imports no torch."""
 
+from collections.abc import Mapping
+
+from hf_transfer_kit.comparison.old_result import OldDataSummary
 from hf_transfer_kit.comparison.result import Comparison, Measurement
 from hf_transfer_kit.reporting.quantities import whole
 
@@ -23,15 +26,18 @@ def how_measured(comparison: Comparison) -> list[tuple[str, str]]:
     pairs = [
         ("Data", _data(comparison)),
         ("Labels", _labels(comparison.data.label_names)),
+        ("Old data", _old_data(comparison.old_data)),
         ("Split", _split(comparison)),
         ("Seeds", _seeds(comparison)),
         ("Training", _training(comparison)),
         ("Intervals", _intervals(measured)),
         ("p-values", P_VALUES),
+        ("Forgetting", _forgetting(comparison.old_data)),
         ("Calibration", _calibration(measured)),
         ("Choices", CHOICES),
         *(("Model", _model(model.name, model.revision, model.weights_digest)) for model in comparison.models),
-        ("Hashes", ", ".join(f"{part} {digest[:DIGEST]}" for part, digest in comparison.data.hashes.items())),
+        ("Hashes", _hashes(comparison.data.hashes)),
+        ("Old hashes", _hashes(comparison.old_data.hashes if comparison.old_data else {})),
         ("Versions", ", ".join(f"{name} {version}" for name, version in measured.versions.items())),
         ("Machine", ", ".join(f"{name}: {value}" for name, value in measured.machine.items())),
     ]
@@ -60,6 +66,38 @@ def _data(comparison: Comparison) -> str:
         f"revision {data.revision}" if data.revision else "",
     ]
     return ", ".join([data.path, *filter(None, details), data.task.replace("-", " ")])
+
+
+def _old_data(data: OldDataSummary | None) -> str:
+    if data is None:
+        return ""
+    details = [
+        f"configuration {data.config}" if data.config else "",
+        f"revision {data.revision}" if data.revision else "",
+        f"{whole(data.items)} {'test items' if data.label_names else 'texts'}",
+    ]
+    labels = f"labels {_labels(data.label_names)}" if data.label_names else "without labels"
+    return ", ".join([data.path, *filter(None, details), labels])
+
+
+def _forgetting(data: OldDataSummary | None) -> str:
+    if data is None:
+        return ""
+    if not data.label_names:
+        return (
+            "the old texts are read by the model that every arm starts from and by each arm; intervals of the change "
+            "by bootstrap over texts and seeds."
+        )
+    return (
+        "old test items are answered by the model that every arm starts from, which has learned the old data, and by "
+        "each arm; accuracy before minus accuracy after. The recommendation goes by the mean of new and old "
+        "accuracy. Resamples draw new and old items apart and seeds together. Learning the old data, once for all "
+        "arms, is not in their costs."
+    )
+
+
+def _hashes(hashes: Mapping[str, str]) -> str:
+    return ", ".join(f"{part} {digest[:DIGEST]}" for part, digest in hashes.items())
 
 
 def _labels(names: tuple[str, ...]) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import OutputError
-from hf_transfer_kit.reporting.pictures import pictures, to_png, to_svg
+from hf_transfer_kit.reporting.canvas import to_png, to_svg
+from hf_transfer_kit.reporting.pictures import pictures
 from hf_transfer_kit.reporting.provenance import how_measured
 from hf_transfer_kit.reporting.tables import Table, tables
 from hf_transfer_kit.values import write_text_atomically
@@ -67,6 +68,7 @@ def to_html(comparison: Comparison) -> str:
 def to_markdown(comparison: Comparison, picture_folder: str = PICTURE_FOLDER) -> str:
     """The report as Markdown; its pictures are files in `picture_folder`, beside it."""
     lines = [f"# {_escape(_title(comparison))}", "", f"**{_escape(comparison.verdict)}**", ""]
+    lines += [_escape(comparison.forgetting), ""] if comparison.forgetting else []
     lines += [_escape(comparison.next_step), ""] if comparison.next_step else []
     if comparison.verdict_without_leaked:
         lines += [f"Without the leaked test rows: {_escape(comparison.verdict_without_leaked)}", ""]
@@ -102,9 +104,9 @@ def to_terminal(comparison: Comparison) -> "RenderableType":
     from rich.text import Text
 
     verdict = Text(_printable(comparison.verdict), style="bold")
-    for text in (comparison.next_step, comparison.verdict_without_leaked):
+    for text in (comparison.forgetting, comparison.next_step, comparison.verdict_without_leaked):
         if text:
-            start = "" if text is comparison.next_step else "Without the leaked test rows: "
+            start = "Without the leaked test rows: " if text is comparison.verdict_without_leaked else ""
             verdict.append(f"\n{start}{_printable(text)}", style="not bold")
     parts: list[RenderableType] = [Panel(verdict, title="Verdict", title_align="left", border_style="green")]
     parts += [Text(f"! {_printable(warning)}", style="yellow") for warning in comparison.warnings]

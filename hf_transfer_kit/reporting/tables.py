@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hf_transfer_kit.comparison.result import Comparison, Estimate, Scores, typical_half_width
+from hf_transfer_kit.comparison.estimate import Estimate
+from hf_transfer_kit.comparison.result import Comparison, Scores, typical_half_width
 from hf_transfer_kit.reporting.quantities import accuracy, count, flops, mebibytes, points, probability, seconds, whole
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table with one row per arm, in the order of `Comparison.arms`; the first column holds the arms' names."""
+    """A table with one row per arm; the first column holds the arms' names."""
 
     title: str
     columns: tuple[Column, ...]
@@ -54,14 +55,33 @@ MEANINGS = {
     "prediction": "Time to answer one input on its own, median.",
     "labels": "Labelled examples it learned or chose from: training and validation.",
     "seeds": "Runs that finished.",
+    "old before": "Accuracy on the old test items of the model that every arm starts from, among old and new labels.",
+    "old after": "The same of the arm, mean over seeds.",
+    "among old": "Old after where answers are limited to the old labels: what the arm knows where it is told "
+    "which task an item is of.",
+    "forgotten": "Old before minus old after, in points, with its 95% interval: bootstrap over old test items and "
+    "seeds.",
+    "new": "Share of the new test items answered right, mean over seeds.",
+    "mean": "Of old after and new accuracy; what the recommendation goes by.",
+    "behind best mean": "Distance to the best mean, in points, with its 95% interval; level where that includes 0.",
+    "perplexity before": "Perplexity of the old texts under the model that every arm starts from; lower is better.",
+    "perplexity after": "The same of the arm, mean over seeds.",
+    "read before": "Share of the old texts that a fixed probe reads from the features of the starting model.",
+    "read after": "Share of the old texts that the same probe still reads alike from the features of the arm.",
+    "worse by": "How much worse, in the unit of the columns before, with its 95% interval: bootstrap over texts and "
+    "seeds.",
 }
 
 
 def tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Quality, quality without leaked test rows where there are any, and cost."""
+    """Quality, quality without leaked test rows and what is left of the old data where there are such, and cost."""
     found = [_quality(comparison)]
     if comparison.verdict_without_leaked is not None:
         found.append(_without_leaked(comparison))
+    if any(arm.old for arm in comparison.arms):
+        found.append(_old_task(comparison))
+    if any(arm.old_text for arm in comparison.arms):
+        found.append(_old_texts(comparison))
     return (*found, _cost(comparison))
 
 
@@ -84,6 +104,58 @@ def _without_leaked(comparison: Comparison) -> Table:
     title = f"Quality without the {whole(comparison.leaked)} leaked test row{'s' if comparison.leaked > 1 else ''}"
     names = _column("arm", comparison.arms, lambda arm: arm.name)
     return Table(title=title, columns=(names, *_score_columns(scores, typical_half_width(comparison.arms))))
+
+
+def _old_task(comparison: Comparison) -> Table:
+    """The best mean first; arms that never knew the old task are left out."""
+    known = [(arm, arm.old) for arm in comparison.arms if arm.old is not None]
+    known.sort(key=lambda pair: -pair[1].average.value)
+    arms, olds = [arm for arm, _ in known], [old for _, old in known]
+    half_width = typical_half_width(comparison.arms)
+
+    def share(value: float) -> str:
+        return accuracy(value, half_width)
+
+    return Table(
+        title="Old task",
+        columns=(
+            _column("arm", arms, lambda arm: arm.name),
+            _column("old before", olds, lambda old: share(old.before.value)),
+            _column("old after", olds, lambda old: share(old.after.value)),
+            _column("95% interval", olds, lambda old: f"{share(old.after.low)} to {share(old.after.high)}"),
+            _column("among old", olds, lambda old: share(old.after_among_old)),
+            _column("forgotten", olds, lambda old: _distance(old.forgetting)),
+            _column("new", arms, lambda arm: share(arm.accuracy)),
+            _column("mean", olds, lambda old: share(old.average.value)),
+            _column("behind best mean", olds, lambda old: _or_nothing(_distance, old.behind_best_average)),
+        ),
+    )
+
+
+def _old_texts(comparison: Comparison) -> Table:
+    """Arms that were not measured on the old texts are left out."""
+    known = [(arm, arm.old_text) for arm in comparison.arms if arm.old_text is not None]
+    arms, texts = [arm for arm, _ in known], [text for _, text in known]
+    perplexity = texts[0].measure == "perplexity"
+    half_width = typical_half_width(comparison.arms)
+
+    def show(value: float) -> str:
+        return f"{value:.2f}" if perplexity else accuracy(value)
+
+    def interval(estimate: Estimate) -> str:
+        return f"{show(estimate.value)} ({show(estimate.low)} to {show(estimate.high)})"
+
+    word = "perplexity" if perplexity else "read"
+    return Table(
+        title="Old texts",
+        columns=(
+            _column("arm", arms, lambda arm: arm.name),
+            _column(f"{word} before", texts, lambda text: show(text.before)),
+            _column(f"{word} after", texts, lambda text: show(text.after)),
+            _column("worse by", texts, lambda text: interval(text.worse)),
+            _column("new", arms, lambda arm: accuracy(arm.accuracy, half_width)),
+        ),
+    )
 
 
 def _cost(comparison: Comparison) -> Table:

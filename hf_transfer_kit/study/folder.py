@@ -2,7 +2,7 @@
 
     study.yaml          what is compared; written once everything is known to work
     checks.json         what the checks of the data found
-    runs/MODEL/APPROACH/SIZE/seed-N/     one folder per run
+    runs/MODEL/METHOD/SIZE/seed-N/       one folder per run; a method is an approach with its protections: full+ewc
     report.md, report.html, comparison.json, pictures/
     .lock               held by the one process at work
 
@@ -22,6 +22,7 @@ from hf_transfer_kit.errors import FormatError, OutputError
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import ModelSpec, Scratch, TransferPlan
 from hf_transfer_kit.records import ModelIdentity, RunRecord
+from hf_transfer_kit.study.old_leaks import with_old_leaks
 from hf_transfer_kit.values import check_format, read_json, to_mapping, write_json, write_text_atomically
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class StudyFolder:
         return self.run_folder(name) / "record.json"
 
     def check_same(self, study: "Study") -> None:
-        """Raises OutputError where the folder holds a study of other data or training; what else it has may differ."""
+        """Raises OutputError where the folder holds a study of other data (old or new) or training."""
         path = self.path / STUDY_FILE
         if not path.exists():
             return
@@ -98,15 +99,20 @@ class StudyFolder:
             raise FormatError(f"'{path}' is not valid YAML; choose another --out.") from error
         earlier = check_format(content, name=FORMAT, version=VERSION, where=f"'{path}'")
         now = to_mapping(study)
-        for part in ("data", "training"):
-            difference = _difference(earlier.get(part), now[part])
+        for part in ("data", "old_data", "training"):
+            difference = _difference(earlier.get(part) or {}, now[part] or {}, part)
             if difference:
                 raise OutputError(
-                    f"folder '{self.path}' holds another comparison: its {part}.{difference}; choose another --out."
+                    f"folder '{self.path}' holds another comparison: its {difference}; choose another --out."
                 )
 
-    def kept_runs(self, plans: Mapping[str, TransferPlan], hashes: Mapping[str, str]) -> set[str]:
+    def kept_runs(
+        self, plans: Mapping[str, TransferPlan], hashes: Mapping[str, str], old_hashes: Mapping[str, str] | None = None
+    ) -> set[str]:
         """Names of the runs that are finished.
+
+        Args:
+            hashes, old_hashes: of the parts of the data and of the old data.
 
         Raises:
             OutputError: one of them was made with other settings, other data or another model than now.
@@ -123,6 +129,11 @@ class StudyFolder:
                 raise OutputError(
                     f"the content of '{plan.data.path}' has changed since the runs in '{self.path}' were made; choose "
                     "another --out."
+                )
+            if plan.old_data and record.old and dict(record.old.data.hashes) != dict(old_hashes or {}):
+                raise OutputError(
+                    f"the content of the old data '{plan.old_data.path}' has changed since the runs in '{self.path}' "
+                    "were made; choose another --out."
                 )
             if plan.model is not None and not isinstance(plan.approach, Scratch):
                 from hf_transfer_kit.models import identity
@@ -150,9 +161,10 @@ class StudyFolder:
         """Makes the folder this study's."""
         write_text_atomically(self.path / STUDY_FILE, study.to_yaml())
 
-    def checks(self, data: "LabelledData", on_progress: Preparing) -> CheckReport:
-        """The checks of `data`, kept in the folder: they take a while for images."""
+    def checks(self, data: "LabelledData", on_progress: Preparing, old: "LabelledData | None" = None) -> CheckReport:
+        """The checks of `data`, and of what it shares with `old`, kept in the folder: they take a while for images."""
         path, hashes = self.path / CHECKS_FILE, dict(data.hashes)
+        hashes |= {f"old {part}": digest for part, digest in old.hashes.items()} if old else {}
         if path.exists():
             kept = read_json(path)
             if isinstance(kept, dict) and kept.get("hashes") == hashes:
@@ -163,6 +175,9 @@ class StudyFolder:
             on_progress("looking for copies", done, total)
 
         report = check_data(data, looking)
+        if old is not None:
+            on_progress("looking for copies of old data", 0, 0)
+            report = with_old_leaks(report, data, old)
         write_json(path, {"hashes": hashes, "report": report.to_mapping()})
         return report
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import psutil
 
 from hf_transfer_kit.errors import MissingExtraError, ModelError, PlanError, ResourceError, did_you_mean
-from hf_transfer_kit.plan import DETERMINISTIC, Full, Lora, ModelSpec, Scratch, TopLayers, TransferPlan
+from hf_transfer_kit.plan import (
+    DETERMINISTIC,
+    Full,
+    Gradual,
+    Lora,
+    ModelSpec,
+    Scratch,
+    TopLayers,
+    TransferPlan,
+)
 from hf_transfer_kit.reporting import quantities
 
 if TYPE_CHECKING:
@@ -17,8 +26,9 @@ if TYPE_CHECKING:
 
 TRACKERS = ("trackio", "tensorboard", "wandb")
 # Memory for weights, gradients and both moments of AdamW, and the weights kept on disk, in sizes of the model.
-MEMORY = {Full: 4.0, Scratch: 4.0, TopLayers: 2.0, Lora: 1.5}
-KEPT = {Full: 1.0, Scratch: 1.0, TopLayers: 1.0, Lora: 0.1}
+MEMORY = {Full: 4.0, Gradual: 4.0, Scratch: 4.0, TopLayers: 2.0, Lora: 1.5}
+KEPT = {Full: 1.0, Gradual: 1.0, Scratch: 1.0, TopLayers: 1.0, Lora: 0.1}
+EWC, L2SP = 2.0, 1.0  # sizes of what trains: importance and anchor; the anchor alone. In memory, and on disk meanwhile
 CHECKPOINT = 5.0  # sizes of the model on disk while one run trains: weights, both moments, and the best weights so far
 
 
@@ -47,7 +57,7 @@ def check_models(study: "Study", task_name: str) -> None:
     for model in study.models:
         load_config(model)
         get_task(task_name).check_model(model)
-        if any(not isinstance(approach, Scratch) for approach in study.approaches):
+        if any(not isinstance(method.approach, Scratch) for method in study.methods):
             _check_weights(model)
 
 
@@ -82,26 +92,37 @@ def check_room(plans: Iterable[TransferPlan], out: Path) -> None:
     """
     from hf_transfer_kit.models import weights_bytes
 
-    trained = [
-        (type(plan.approach), weights_bytes(plan.model))
-        for plan in plans
-        if plan.model is not None and not isinstance(plan.approach, DETERMINISTIC)
-    ]
-    if not trained:
+    with_model = [(plan, weights_bytes(plan.model)) for plan in plans if plan.model is not None]
+    trained = [(plan, size) for plan, size in with_model if not isinstance(plan.approach, DETERMINISTIC)]
+    learning = {  # the models that learn old data first, once for all runs
+        plan.model: size for plan, size in with_model if plan.old_data and not isinstance(plan.approach, Scratch)
+    }
+    if not trained and not learning:
         return
-    disk = int(sum(KEPT[kind] * size for kind, size in trained) + CHECKPOINT * max(size for _, size in trained))
+    extra = [_guarded(plan) * size for plan, size in trained]
+    needed = [MEMORY[type(plan.approach)] * size + more for (plan, size), more in zip(trained, extra, strict=True)]
+    needed += [MEMORY[Full] * size for size in learning.values()]
+    kept = [KEPT[type(plan.approach)] * size for plan, size in trained] + list(learning.values())
+    meanwhile = CHECKPOINT * max(size for _, size in with_model) + max(extra, default=0.0)
+    disk, memory = int(sum(kept) + meanwhile), int(max(needed))
     free = shutil.disk_usage(out).free
     if disk > free:
         raise ResourceError(
-            f"the {len(trained)} runs that train need about {_size(disk)} of disk, '{out}' has {_size(free)} free; "
+            f"the runs need about {_size(disk)} of disk, '{out}' has {_size(free)} free; "
             "make room, or choose fewer seeds or approaches, or an --out on another disk."
         )
-    memory, available = int(max(MEMORY[kind] * size for kind, size in trained)), psutil.virtual_memory().available
+    available = psutil.virtual_memory().available
     if memory > available and not _has_gpu():
         raise ResourceError(
             f"training needs at least {_size(memory)} of memory (weights, gradients, optimizer), {_size(available)} "
             "are free; close other programs, choose a smaller model, or --approaches features."
         )
+
+
+def _guarded(plan: TransferPlan) -> float:
+    """What the protections of a plan add, in sizes of the model: they guard what trains."""
+    trains = (MEMORY[type(plan.approach)] - 1) / 3  # the rest of MEMORY: gradients and two moments of what trains
+    return trains * ((EWC if plan.protection.ewc else 0.0) + (L2SP if plan.protection.l2sp else 0.0))
 
 
 def _size(count: int) -> str:

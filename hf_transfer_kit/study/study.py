@@ -4,8 +4,9 @@
     study = Study(data=DataSpec(path="reviews.csv"), models=models, approaches=approaches)
     comparison = carry_out(study, Path("out"))
 
-Each run has a process of its own (run_process). Runs that have a record are kept, so the same call after an
-interruption does only what is missing, and a study may grow by approaches, models, seeds and sizes.
+An approach may be a Method, which also protects old data. Each run has a process of its own (run_process). Runs that
+have a record are kept, so the same call after an interruption does only what is missing, and a study may grow by
+approaches, models, seeds and sizes.
 """
 
 import time
@@ -34,8 +35,10 @@ from hf_transfer_kit.plan import (
     TransferPlan,
 )
 from hf_transfer_kit.records import RunRecord
+from hf_transfer_kit.reporting.quantities import whole
 from hf_transfer_kit.reporting.report import write_report
 from hf_transfer_kit.study.folder import FORMAT, VERSION, StudyFolder
+from hf_transfer_kit.study.method import Method
 from hf_transfer_kit.study.run_process import RunProcesses
 from hf_transfer_kit.values import to_mapping
 
@@ -49,13 +52,17 @@ class Study:
 
     Fields:
         models: pre-trained models; each approach runs on every one.
-        approaches: the controls (majority class, TF-IDF or raw pixels) are always added.
+        approaches: with protections where a `Method`; the controls (majority class, TF-IDF or raw pixels) are always
+            added.
+        old_data: what must not be forgotten: a model learns it first, and every approach starts from there. The
+            controls and a random start know nothing of it.
         training: the loop of the trained approaches.
         seeds: runs of each approach, with seeds 0, 1, ...; what has no randomness runs once.
         train_sizes: labelled training examples, one point of the learning curve each; None: all of them.
 
     Raises:
-        PlanError: there is nothing to compare, something is given twice, or a number is out of range.
+        PlanError: there is nothing to compare, something is given twice, a number is out of range, an approach takes
+            no protection, or old data is to be protected and none is given.
 
     Example:
         >>> study = Study(data=DataSpec(path="reviews.csv"), models=(), approaches=(), seeds=2)
@@ -65,7 +72,8 @@ class Study:
 
     data: DataSpec
     models: tuple[ModelSpec, ...]
-    approaches: tuple[Approach, ...]
+    approaches: tuple[Approach | Method, ...]
+    old_data: DataSpec | None = None
     training: Training = field(default_factory=Training)
     seeds: int = 3
     train_sizes: tuple[int | None, ...] = (None,)
@@ -78,12 +86,18 @@ class Study:
         for size in self.train_sizes:
             if size is not None and size < 1:
                 raise PlanError(f"train size {size} must be >= 1; use all for all examples.")
-        if not self.models and any(not isinstance(approach, CONTROLS) for approach in self.approaches):
+        if not self.models and any(not isinstance(method.approach, CONTROLS) for method in self.methods):
             raise PlanError("no model is given; add --model NAME_OR_FOLDER.")
-        names = [approach.name for approach in self.approaches]
+        names = [method.name for method in self.methods]
         self._check_once("model", [model.name for model in self.models])
         self._check_once("approach", names)
         self._check_once("train size", ["all" if size is None else str(size) for size in self.train_sizes])
+        self.plans()  # each checks itself
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The approaches, each with its protections."""
+        return tuple(each if isinstance(each, Method) else Method(approach=each) for each in self.approaches)
 
     @staticmethod
     def _check_once(what: str, names: Sequence[str]) -> None:
@@ -96,29 +110,31 @@ class Study:
         plans = {}
         for size in self.train_sizes:
             data = replace(self.data, train_size=size)
-            for approach, model, folder in self._arms():
-                once = isinstance(approach, DETERMINISTIC) and size is None
+            for method, model, folder in self._arms():
+                once = isinstance(method.approach, DETERMINISTIC) and size is None
                 for seed in range(1 if once else self.seeds):
                     name = f"{folder}/{'all' if size is None else size}/seed-{seed}"
                     plans[name] = TransferPlan(
-                        data=data, model=model, approach=approach, training=self.training, seed=seed
-                    )
+                        data=data, model=model, approach=method.approach, training=self.training, seed=seed,
+                        old_data=self.old_data, protection=method.protection,
+                    )  # fmt: skip
         return plans
 
-    def _arms(self) -> list[tuple[Approach, ModelSpec | None, str]]:
-        """(approach, model, folder) of everything compared."""
-        arms: list[tuple[Approach, ModelSpec | None, str]] = [
-            (Majority(), None, "controls/majority"), (Shallow(), None, "controls/shallow"),
-        ]  # fmt: skip
+    def _arms(self) -> list[tuple[Method, ModelSpec | None, str]]:
+        """(method, model, folder) of everything compared."""
+        controls = (Method(approach=Majority()), Method(approach=Shallow()))
+        arms: list[tuple[Method, ModelSpec | None, str]] = [
+            (method, None, f"controls/{method.name}") for method in controls
+        ]
         folders = _folders(self.models)
-        for approach in self.approaches:
-            if not isinstance(approach, CONTROLS):
-                arms += [(approach, model, f"{folders[model]}/{approach.name}") for model in self.models]
+        for method in self.methods:
+            if not isinstance(method.approach, CONTROLS):
+                arms += [(method, model, f"{folders[model]}/{method.name}") for model in self.models]
         return arms
 
     def to_yaml(self) -> str:
         """The study as YAML, as it is kept in its folder."""
-        settings = [{"name": approach.name} | to_mapping(approach) for approach in self.approaches]
+        settings = [method.to_mapping() for method in self.methods]
         mapping = {"format": FORMAT, "version": VERSION} | to_mapping(self) | {"approaches": settings}
         return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
 
@@ -199,15 +215,16 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
         watcher.preparing("reading the data")
         folder.check_same(study)
         preflight.check_found(study.models)
-        data = _load(study)
+        data, old = _load(study)
         preflight.check_models(study, data.task)
         plans = study.plans()
-        kept = folder.kept_runs(plans, data.hashes)
+        kept = folder.kept_runs(plans, data.hashes, old.hashes if old else None)
         missing = {name: plan for name, plan in plans.items() if name not in kept}
         preflight.check_room(missing.values(), folder.path)
         folder.claim(study)
-        checks = folder.checks(data, watcher.preparing)
-        watcher.data_loaded(data.notes, checks)
+        checks = folder.checks(data, watcher.preparing, old)
+        notes = [f"old data: {note}" for note in _about_old(old)]
+        watcher.data_loaded([*data.notes, *notes], checks)
         watcher.runs_planned(list(missing), len(kept))
         failures = _run_all(missing, folder, watcher)
         records = [RunRecord.load(folder.record_file(name)) for name in plans if folder.record_file(name).exists()]
@@ -218,14 +235,26 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
         return comparison
 
 
-def _load(study: Study) -> "LabelledData":
-    """The data, which every size must fit; an impossible size is an error now, not in the middle."""
+def _load(study: Study) -> "tuple[LabelledData, LabelledData | None]":
+    """The data, which every size must fit, and the old data; what is impossible is an error now, not in the middle."""
     from hf_transfer_kit.data.labelled import load_data, subset_rows
 
     data = load_data(study.data)
     for size in study.train_sizes:
         subset_rows(data, size, seed=0)
-    return data
+    if study.old_data is None:
+        return data, None
+    from hf_transfer_kit.data.old import load_with_old
+
+    return data, load_with_old(study.data, study.old_data)[1]
+
+
+def _about_old(old: "LabelledData | None") -> list[str]:
+    """What is there of the old data, and what was decided about it."""
+    if old is None:
+        return []
+    counts = ", ".join(f"{whole(len(old.part(part)))} {part}" for part in ("train", "validation", "test"))
+    return [f"{counts} rows", *old.notes]
 
 
 def _run_all(plans: Mapping[str, TransferPlan], folder: StudyFolder, watcher: Watcher) -> list[Failure]:

@@ -1,5 +1,6 @@
 """The controls: answers by hand, and the same answers after loading."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,20 @@ def test_the_majority_answers_with_the_frequencies_of_the_rows_it_may_see(review
     assert outcome.test_logits.shape == (len(reviews.test), 2)
     assert outcome.validation_logits.shape == (len(reviews.validation), 2)
     np.testing.assert_allclose(np.exp(outcome.test_logits), np.tile([2 / 6, 4 / 6], (len(reviews.test), 1)))
+
+
+@pytest.mark.parametrize("fit", [MajorityFit(), ShallowFit()], ids=lambda fit: type(fit).__name__)
+def test_classes_of_old_data_alone_are_hardly_expected_and_change_little(fit, reviews: LabelledData, tmp_path: Path):
+    """The same rows with five more classes that none of them has."""
+    plain = fit.fit(job_on(reviews, tmp_path / "plain")).test_logits
+    more = replace(reviews, label_names=(*reviews.label_names, "a", "b", "c", "d", "e"))
+    logits = fit.fit(job_on(more, tmp_path / "more")).test_logits
+    assert logits.shape == (len(reviews.test), 7) and np.isfinite(logits).all()
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert 0 < shares[:, 2:].max() < 1e-3
+    np.testing.assert_array_equal(logits[:, :2].argmax(axis=1), plain.argmax(axis=1))
+    expected = np.exp(plain) / np.exp(plain).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares[:, :2], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("fit", [MajorityFit(), ShallowFit()], ids=lambda fit: type(fit).__name__)

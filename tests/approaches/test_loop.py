@@ -309,6 +309,16 @@ def test_the_checkpoint_before_goes_only_when_the_new_one_is_complete(make_job, 
     assert not (job.folder / "checkpoints").exists()
 
 
+def test_what_callbacks_kept_goes_with_the_last_checkpoint_and_not_before(tmp_path):
+    for name in ("checkpoint-5", "checkpoint-10", "hf_transfer_kit"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        (tmp_path / "checkpoints" / name / "ewc.safetensors").touch()
+    remove_checkpoints(tmp_path / "checkpoints", except_for=tmp_path / "checkpoints" / "checkpoint-10")
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"checkpoint-10", "hf_transfer_kit"}
+    remove_checkpoints(tmp_path / "checkpoints")
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_a_short_run_writes_no_checkpoint(make_job):
     job = make_job("bert", Full(), checkpoint_seconds=60.0)
     train_job(job)

@@ -174,14 +174,14 @@ def test_operations_of_linear_layers_are_six_per_weight_and_token(make_job):
 
 def test_counting_operations_moves_no_running_statistics(make_job):
     from hf_transfer_kit.approaches.build import build
+    from hf_transfer_kit.approaches.operations import unit_flops
     from hf_transfer_kit.approaches.rows import Rows
-    from hf_transfer_kit.approaches.trained import _count_flops
 
     job = make_job("resnet", Scratch())
     built = build(job)
     rows = Rows(job.task, built.processor, job.inputs("train"), job.labels("train"), 64)
     before = {name: value.clone() for name, value in built.model.state_dict().items()}
-    assert _count_flops(built.model, rows) > 0
+    assert unit_flops(built.model, rows)[0] > 0
     assert all(torch.equal(before[name], value) for name, value in built.model.state_dict().items())
 
 

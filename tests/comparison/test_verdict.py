@@ -6,7 +6,8 @@ import pytest
 from synthetic_records import hits, make_cost, make_record
 
 from hf_transfer_kit.comparison.compare import compare
-from hf_transfer_kit.comparison.result import ArmResult, Estimate, Scores
+from hf_transfer_kit.comparison.estimate import Estimate
+from hf_transfer_kit.comparison.result import ArmResult, Scores
 from hf_transfer_kit.comparison.verdict import decide, more_test_items, negative_transfer
 from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow
 

@@ -7,13 +7,25 @@ from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
-from synthetic_records import hits, make_record
+from synthetic_records import hits, make_old, make_record
 
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import Comparison, Failure
 from hf_transfer_kit.errors import OutputError
 from hf_transfer_kit.findings import CheckReport, Finding
-from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow, TopLayers
+from hf_transfer_kit.plan import (
+    EwcSettings,
+    Features,
+    Full,
+    Lora,
+    Majority,
+    Protection,
+    ReplaySettings,
+    Scratch,
+    Shallow,
+    TopLayers,
+)
+from hf_transfer_kit.records import OldText
 from hf_transfer_kit.reporting.report import to_html, to_markdown, to_terminal, write_report
 
 EVIL = "<script>alert('x')</script> | **b** [red]c[/red] \x1b[31m `d`"
@@ -36,6 +48,26 @@ def comparison_of(label="yes", leaked=(0, 1, 2), sizes=(50, 100), model="hub/min
     )
     checks = CheckReport(findings=findings, leaked_test_rows=tuple(leaked), rows={"test": 120}, classes=2)
     return compare(records, checks, failures=failures, command="transfer-kit compare --data 'a & b'")
+
+
+def with_old_task(path="older.csv", label="yes"):
+    """full forgets, full+replay does not, a control knows nothing of it."""
+    protections = (Protection(), Protection(ewc=EwcSettings()), Protection(replay=ReplaySettings()))
+    records = [
+        make_record(
+            hits(90 - i, 120), Full(), protection=protection, seed=seed, seconds=10.0, label_names=("no", label),
+            old=make_old(hits(110, 120), hits(right + seed, 120)), old_path=path,
+        )
+        for i, (protection, right) in enumerate(zip(protections, (30, 36, 100), strict=True))
+        for seed in range(2)
+    ]  # fmt: skip
+    control = make_record(hits(60, 120), Shallow(), label_names=("no", label), old_path=path)
+    return compare([*records, control], command="transfer-kit compare --old-data older.csv")
+
+
+def with_old_texts(measure):
+    texts = OldText(measure=measure, digest="9" * 64, before=(1.0,) * 40, after=(1.0,) * 30 + (0.0,) * 10)
+    return compare([make_record(hits(90, 120), each, old_text=texts) for each in (Full(), Lora())])
 
 
 def terminal_lines(comparison, width):
@@ -255,3 +287,72 @@ def test_reporting_loads_no_torch_and_touches_no_global_state_of_matplotlib():
 
     to_html(comparison_of())
     assert "matplotlib.pyplot" not in sys.modules
+
+
+# --- old data -------------------------------------------------------------------------------------------------------
+
+
+def test_the_old_task_has_a_table_of_its_own_with_the_best_mean_first():
+    comparison = with_old_task()
+
+    text = to_markdown(comparison)
+    table = text[text.index("## Old task") :].split("\n\n")[1].splitlines()
+
+    assert [cell.strip() for cell in table[0].split("|")[1:-1]] == [
+        "arm", "old before", "old after", "95% interval", "among old", "forgotten", "new", "mean", "behind best mean",
+    ]  # fmt: skip
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in table[2:]]
+    assert [row[0] for row in rows] == ["full+replay", "full+ewc", "full"]
+    # before 110 of 120; after 100 and 101 of 120; new 88 of 120
+    assert rows[0][1:3] == ["0.92", "0.84"]
+    assert rows[0][5].startswith("7.9 (")
+    assert rows[0][6:8] == ["0.73", "0.79"]
+    assert rows[0][8] == "\u2013"
+
+
+def test_page_markdown_and_terminal_say_what_is_forgotten_and_of_which_data():
+    comparison = with_old_task()
+    assert comparison.forgetting
+
+    page, lines = Page(to_html(comparison)), " ".join(" ".join(terminal_lines(comparison, 100)).split())
+
+    for text in (page.text, to_markdown(comparison).replace("\\", ""), lines.replace("│ ", "").replace(" │", "")):
+        assert comparison.forgetting in text
+        assert "Old task" in text
+    assert "older.csv, 120 test items, labels 2: no, yes" in page.text
+    assert "train 111111111111" in page.text
+    assert len([tag for tag, _ in page.tags if tag == "svg"]) == 2
+
+
+def test_text_of_the_old_data_is_shown_as_text_in_the_page():
+    page = Page(to_html(with_old_task(path=EVIL, label=EVIL)))
+
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.text.count("<script>alert('x')</script>") >= 3  # labels, old data, its labels
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_old_task_fits_into_narrow_terminals(width):
+    lines = terminal_lines(with_old_task(), width)
+
+    assert max(map(len, lines)) <= width
+    assert "behind best mean" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(("measure", "cells"), [("perplexity", ["2.72", "2.12"]), ("probe", ["1.000", "0.750"])])
+def test_old_texts_have_a_table_and_a_picture_too(tmp_path, measure, cells):
+    comparison = with_old_texts(measure)
+
+    write_report(comparison, tmp_path)
+
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    row = text[text.index("## Old texts") :].split("\n\n")[1].splitlines()[2]
+    assert [cell.strip(" *") for cell in row.split("|")[2:4]] == cells  # e^1, e^0.75; 40 and 30 of 40
+    assert (tmp_path / "pictures" / "forgetting.png").exists()
+
+
+def test_without_old_data_the_report_has_nothing_of_it():
+    comparison = comparison_of()
+
+    for text in (to_html(comparison), to_markdown(comparison), "\n".join(terminal_lines(comparison, 200))):
+        assert not re.search(r"\bold\b|forg[eo]t", text, flags=re.IGNORECASE)
