@@ -17,9 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hf_transfer_kit.blocks import find_blocks
+    from hf_transfer_kit.callbacks.ewc import EWC
+    from hf_transfer_kit.callbacks.forgetting import ForgettingMonitor
+    from hf_transfer_kit.callbacks.gradual_unfreezing import GradualUnfreezing
+    from hf_transfer_kit.callbacks.l2sp import L2SP
+    from hf_transfer_kit.callbacks.replay import Replay
     from hf_transfer_kit.checking.checks import check_data
     from hf_transfer_kit.comparison.compare import compare
     from hf_transfer_kit.comparison.result import Comparison
+    from hf_transfer_kit.continual import average_accuracy, backward_transfer, forgetting, forward_transfer
     from hf_transfer_kit.data.labelled import LabelledData, load_data
     from hf_transfer_kit.errors import (
         DataError,
@@ -33,14 +39,21 @@ if TYPE_CHECKING:
         UnsupportedSetupError,
     )
     from hf_transfer_kit.findings import CheckReport
+    from hf_transfer_kit.fisher import estimate_fisher
+    from hf_transfer_kit.interpolation import interpolate, interpolation_table, sweep_interpolation
     from hf_transfer_kit.optim import discriminative_lr
     from hf_transfer_kit.plan import (
         DataSpec,
+        EwcSettings,
         Features,
         Full,
+        Gradual,
+        L2spSettings,
         Lora,
         Majority,
         ModelSpec,
+        Protection,
+        ReplaySettings,
         Scratch,
         Shallow,
         TopLayers,
@@ -50,25 +63,37 @@ if TYPE_CHECKING:
     from hf_transfer_kit.prediction import Prediction, predict
     from hf_transfer_kit.records import RunRecord
     from hf_transfer_kit.reporting.report import write_report
+    from hf_transfer_kit.study.method import Method
     from hf_transfer_kit.study.study import Study, carry_out
 
 __all__ = [
+    "EWC",
+    "L2SP",
     "CheckReport",
     "Comparison",
     "DataError",
     "DataSpec",
+    "EwcSettings",
     "Features",
+    "ForgettingMonitor",
     "FormatError",
     "Full",
+    "Gradual",
+    "GradualUnfreezing",
+    "L2spSettings",
     "LabelledData",
     "Lora",
     "Majority",
+    "Method",
     "MissingExtraError",
     "ModelError",
     "ModelSpec",
     "OutputError",
     "PlanError",
     "Prediction",
+    "Protection",
+    "Replay",
+    "ReplaySettings",
     "ResourceError",
     "RunRecord",
     "Scratch",
@@ -79,13 +104,21 @@ __all__ = [
     "TransferKitError",
     "TransferPlan",
     "UnsupportedSetupError",
+    "average_accuracy",
+    "backward_transfer",
     "carry_out",
     "check_data",
     "compare",
     "discriminative_lr",
+    "estimate_fisher",
     "find_blocks",
+    "forgetting",
+    "forward_transfer",
+    "interpolate",
+    "interpolation_table",
     "load_data",
     "predict",
+    "sweep_interpolation",
     "write_report",
 ]
 
@@ -94,18 +127,29 @@ _HOMES = {
     "Comparison": "comparison.result",
     "DataError": "errors",
     "DataSpec": "plan",
+    "EWC": "callbacks.ewc",
+    "EwcSettings": "plan",
     "Features": "plan",
+    "ForgettingMonitor": "callbacks.forgetting",
     "FormatError": "errors",
     "Full": "plan",
+    "Gradual": "plan",
+    "GradualUnfreezing": "callbacks.gradual_unfreezing",
+    "L2SP": "callbacks.l2sp",
+    "L2spSettings": "plan",
     "LabelledData": "data.labelled",
     "Lora": "plan",
     "Majority": "plan",
+    "Method": "study.method",
     "MissingExtraError": "errors",
     "ModelError": "errors",
     "ModelSpec": "plan",
     "OutputError": "errors",
     "PlanError": "errors",
     "Prediction": "prediction",
+    "Protection": "plan",
+    "Replay": "callbacks.replay",
+    "ReplaySettings": "plan",
     "ResourceError": "errors",
     "RunRecord": "records",
     "Scratch": "plan",
@@ -116,13 +160,21 @@ _HOMES = {
     "TransferKitError": "errors",
     "TransferPlan": "plan",
     "UnsupportedSetupError": "errors",
+    "average_accuracy": "continual",
+    "backward_transfer": "continual",
     "carry_out": "study.study",
     "check_data": "checking.checks",
     "compare": "comparison.compare",
     "discriminative_lr": "optim",
+    "estimate_fisher": "fisher",
     "find_blocks": "blocks",
+    "forgetting": "continual",
+    "forward_transfer": "continual",
+    "interpolate": "interpolation",
+    "interpolation_table": "interpolation",
     "load_data": "data.labelled",
     "predict": "prediction",
+    "sweep_interpolation": "interpolation",
     "write_report": "reporting.report",
 }
 

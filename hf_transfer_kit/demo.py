@@ -18,6 +18,11 @@ def demo_data() -> Path:
     return Path(str(files("hf_transfer_kit") / "demo_data" / "intents.csv"))
 
 
+def older_data() -> Path:
+    """Sentences of another task, for what should not be forgotten; a CSV file."""
+    return Path(str(files("hf_transfer_kit") / "demo_data" / "older_intents.csv"))
+
+
 def demo_study() -> Study:
     """What `transfer-kit demo` compares."""
     return Study(

@@ -78,8 +78,8 @@ class ItemScores:
 class OldSkill:
     """What a run still knows of the old task: answers to the test items of the old data, before and after.
 
-    "Before" is the model every approach starts from, which has learned the old data. Class numbers are positions in the
-    record's `label_names`. All tuples but `old_labels` have one length.
+    "Before" is the model every approach starts from, which has learned the old data. Class numbers are positions in
+    the record's `label_names`. All tuples but `old_labels` have one length.
 
     Fields:
         data: of the old data.

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tiny_training import make_args, make_data, make_model
+from transformers import Trainer
 
 from hf_transfer_kit.plan import TransferPlan
 
@@ -71,9 +73,22 @@ def test_every_trainer_script_runs_in_two_processes(file, tmp_path):
     assert len(said) == 2 and said[0] == said[1]  # both processes hold the same model
 
 
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_callbacks_of_the_readme_run_in_a_trainer(tmp_path):
+    callbacks, _ = python_blocks()
+    trainer = {"Trainer": Trainer, "model": make_model(), "args": make_args(tmp_path, num_train_epochs=6)}
+
+    exec(callbacks, trainer | {"new": make_data(), "old": make_data(24, seed=5)})
+
+    assert (tmp_path / "hf_transfer_kit" / "ewc.safetensors").exists()
+
+
 @pytest.mark.slow
-def test_the_python_block_of_the_readme_runs(tmp_path):
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+def test_the_single_run_of_the_readme_runs(tmp_path):
+    _, block = python_blocks()
     rows = [
         f"a {word} story number {i},{label}" for i in range(40) for word, label in (("good", "yes"), ("bad", "no"))
     ]

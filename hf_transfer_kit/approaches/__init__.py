@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
+from hf_transfer_kit.approaches.approach import Fit, Job, KnownTask, Outcome, Predictor
 from hf_transfer_kit.approaches.controls import MajorityFit, ShallowFit
 from hf_transfer_kit.approaches.frozen import FeaturesFit
 from hf_transfer_kit.approaches.trained import TrainedFit
-from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow, TopLayers
+from hf_transfer_kit.plan import Features, Full, Gradual, Lora, Majority, Scratch, Shallow, TopLayers
 
-__all__ = ["FITS", "Fit", "Job", "Outcome", "Predictor"]
+__all__ = ["FITS", "Fit", "Job", "KnownTask", "Outcome", "Predictor"]
 
 FITS: dict[type[Any], Fit] = {
     Majority: MajorityFit(),
@@ -16,6 +16,7 @@ FITS: dict[type[Any], Fit] = {
     Features: FeaturesFit(),
     TopLayers: TrainedFit(),
     Full: TrainedFit(),
+    Gradual: TrainedFit(),
     Lora: TrainedFit(),
     Scratch: TrainedFit(),
 }

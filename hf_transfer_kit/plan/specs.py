@@ -58,7 +58,7 @@ class ModelSpec:
     """Which pre-trained model to start from.
 
     Fields:
-        name: a Hub name, a local folder, or "demo" for the model of the demo.
+        name: a Hub name or a local folder.
         revision: branch, tag or commit of a Hub model.
         blocks: names of the model's blocks, bottom to top, where they cannot be found automatically.
     """

@@ -1,0 +1,56 @@
+"""base.py with elastic weight consolidation: weights that the old task needs are held."""
+
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+
+from hf_transfer_kit import EWC, DataSpec, ModelSpec, load_data  # New
+from hf_transfer_kit.demo import demo_data, older_data
+from hf_transfer_kit.models import resolve
+
+source = resolve(ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2"))
+tokenizer = AutoTokenizer.from_pretrained(source)
+old_data, new_data = (load_data(DataSpec(path=str(file))) for file in (older_data(), demo_data()))
+labels = [*old_data.label_names, *new_data.label_names]  # one head for both tasks
+model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=len(labels))
+model.accepts_loss_kwargs = False  # else gradients grow with processes and accumulation (transformers 5.23)
+
+
+def rows(data, part):
+    """Token rows of a part of `data`, with labels counted over both tasks."""
+    number = [labels.index(name) for name in data.label_names]
+    return data.part(part).map(
+        lambda row: tokenizer(row["input"]) | {"labels": number[row["label"]]}, remove_columns=["input", "label"]
+    )
+
+
+def arguments(name):
+    """Settings of one training: four passes in small batches."""
+    return TrainingArguments(
+        output_dir=f"runs/{name}",
+        num_train_epochs=4,
+        learning_rate=1e-4,
+        per_device_train_batch_size=4,
+        save_strategy="no",
+        report_to="none",
+    )
+
+
+def accuracy(answer):
+    """Share of right answers among the labels of both tasks."""
+    return {"accuracy": float((answer.predictions.argmax(-1) == answer.label_ids).mean())}
+
+
+old, new = ({part: rows(data, part) for part in ("train", "test")} for data in (old_data, new_data))
+Trainer(model=model, args=arguments("old"), train_dataset=old["train"], processing_class=tokenizer).train()
+trainer = Trainer(
+    model=model,
+    args=arguments("ewc"),
+    train_dataset=new["train"],
+    eval_dataset=new["test"],
+    processing_class=tokenizer,
+    compute_metrics=accuracy,
+    callbacks=[EWC(old["train"])],  # New
+)
+before = trainer.evaluate(old["test"])["eval_accuracy"]
+trainer.train()
+after, reached = (trainer.evaluate(task["test"])["eval_accuracy"] for task in (old, new))
+print(f"old task: {before:.2f} before, {after:.2f} after; new task: {reached:.2f}")
