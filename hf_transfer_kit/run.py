@@ -27,6 +27,7 @@ from hf_transfer_kit.approaches.loop import remove_checkpoints
 from hf_transfer_kit.approaches.old_task import STAGE, know_old_task
 from hf_transfer_kit.data.labelled import load_data, subset_rows
 from hf_transfer_kit.data.old import load_with_old
+from hf_transfer_kit.data.old_text import OldTextData, check_old_text_use
 from hf_transfer_kit.errors import OutputError, ResourceError, TransferKitError
 from hf_transfer_kit.events import EventWriter, seconds_spent
 from hf_transfer_kit.measure import milliseconds_each
@@ -34,7 +35,7 @@ from hf_transfer_kit.metrics import accuracy, fit_temperature
 from hf_transfer_kit.models import identity
 from hf_transfer_kit.plan import CONTROLS, DETERMINISTIC, Scratch, TransferPlan
 from hf_transfer_kit.records import Cost, DataIdentity, ModelIdentity, RunRecord
-from hf_transfer_kit.scoring import item_scores, old_skill, save_scores
+from hf_transfer_kit.scoring import item_scores, old_skill, old_text_skill, save_scores
 from hf_transfer_kit.tasks import get_task
 
 PLAN_FILE, EVENTS_FILE, LOG_FILE, RECORD_FILE = "plan.yaml", "events.jsonl", "log.txt", "record.json"
@@ -126,6 +127,7 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         old=old_skill(job.old, outcome.predictor, plan.approach) if job.old is not None else None,
+        old_text=old_text_skill(job, outcome.predictor) if job.old_text is not None else None,
     )
     save_scores(folder / SCORES_FILE, outcome)
     record.save(folder / RECORD_FILE)
@@ -139,16 +141,15 @@ def _learns_first(plan: TransferPlan) -> bool:
 
 def _job(plan: TransferPlan, folder: Path, events: EventWriter) -> Job:
     """The data loaded, and the old data learned where the approach starts from a model that knows it."""
-    old = None
-    if plan.old_data is None:
-        data = load_data(plan.data)
-    else:
-        data, old = load_with_old(plan.data, plan.old_data)
+    data, old = (load_data(plan.data), None) if plan.old_data is None else load_with_old(plan.data, plan.old_data)
     rows = subset_rows(data, plan.data.train_size, plan.seed)
     job = Job(
         plan=plan, task=get_task(data.task), data=data, train_rows=rows["train"], validation_rows=rows["validation"],
         folder=folder, events=events,
     )  # fmt: skip
+    if isinstance(old, OldTextData):
+        check_old_text_use(old, data.task, plan.approach, plan.protection)
+        return replace(job, old_text=old)
     return replace(job, old=know_old_task(job, old)) if old is not None and _learns_first(plan) else job
 
 

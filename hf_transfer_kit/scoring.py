@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_transfer_kit.approaches import KnownTask, Outcome, Predictor
+from hf_transfer_kit.approaches import Job, KnownTask, Outcome, Predictor
+from hf_transfer_kit.approaches.old_text import text_scorer
+from hf_transfer_kit.approaches.trained import TrainedPredictor
 from hf_transfer_kit.metrics import apply_temperature, log_softmax
-from hf_transfer_kit.plan import Approach, Features
-from hf_transfer_kit.records import DataIdentity, ItemScores, OldSkill
+from hf_transfer_kit.plan import Approach, Features, Scratch
+from hf_transfer_kit.records import DataIdentity, ItemScores, OldSkill, OldText
 
 
 def item_scores(logits: np.ndarray, labels: np.ndarray, temperature: float) -> ItemScores:
@@ -58,3 +60,12 @@ def old_skill(old: KnownTask, predictor: Predictor, approach: Approach) -> OldSk
 def _best(logits: np.ndarray, allowed: np.ndarray) -> tuple[int, ...]:
     """The best class of each row among `allowed`."""
     return tuple(allowed[logits[:, allowed].argmax(axis=1)].tolist())
+
+
+def old_text_skill(job: Job, predictor: Predictor) -> OldText | None:
+    """What the old texts still read as in the model of `predictor`; None for controls and a random start."""
+    plan = job.plan
+    if job.old_text is None or plan.model is None or isinstance(plan.approach, Scratch):
+        return None
+    scorer = text_scorer(plan.model, job.task, job.old_text, plan.data.max_length)
+    return scorer.compare(predictor.model if isinstance(predictor, TrainedPredictor) else None)  # else: frozen

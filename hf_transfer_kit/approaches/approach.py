@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hf_transfer_kit.data.labelled import LabelledData
+from hf_transfer_kit.data.old_text import OldTextData
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import ModelSpec, TransferPlan
 from hf_transfer_kit.records import RunRecord
@@ -56,7 +57,9 @@ class Job:
         train_rows, validation_rows: positions in the parts.
         folder: of the run; `folder / "model"` is where the approach saves what it needs to answer again.
         events: where it says how far it is.
-        old: None without old data, and where nothing starts from a model that knows it (controls, a random start).
+        old: None without labelled old data, and where nothing starts from a model that knows it (controls, a random
+            start).
+        old_text: what must not be forgotten where it has no labels: no model learns it first.
     """
 
     plan: TransferPlan
@@ -67,6 +70,7 @@ class Job:
     folder: Path
     events: EventWriter
     old: KnownTask | None = None
+    old_text: OldTextData | None = None
 
     @property
     def start(self) -> ModelSpec | None:

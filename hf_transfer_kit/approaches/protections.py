@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 from hf_transfer_kit.approaches.approach import Job
 from hf_transfer_kit.approaches.build import Built
 from hf_transfer_kit.approaches.loop import most_epochs
+from hf_transfer_kit.approaches.old_text import old_text_examples
 from hf_transfer_kit.approaches.rows import Rows
 from hf_transfer_kit.callbacks.ewc import EWC
 from hf_transfer_kit.callbacks.gradual_unfreezing import GradualUnfreezing
@@ -47,18 +48,23 @@ def protections(job: Job, built: Built) -> Protections:
     if isinstance(job.plan.approach, Gradual):
         guard = _unfreezing(job, job.plan.approach, built)
     callbacks = list(guard.callbacks)
-    old = _old_rows(job, built) if wanted.needs_old_data else None
+    old = _old_examples(job, built) if wanted.needs_old_data else None
     if old is not None:
-        guard = replace(guard, old_rows=len(old), old_size=float(old.lengths.sum()))
+        guard = replace(guard, old_rows=len(old.data), old_size=old.size)
     ewc: Any = wanted.ewc  # Any: the plan has checked the words that the callbacks take as literals
-    if ewc is not None:
-        callbacks.append(EWC(old, **_given(ewc.strength), importance=ewc.importance, n_examples=ewc.n_examples))
+    if ewc is not None and old is not None:
+        callbacks.append(
+            EWC(
+                old.data, **_given(ewc.strength), importance=ewc.importance, n_examples=ewc.n_examples,
+                reference_model=old.reference_model, collate_fn=old.collate_fn,
+            )
+        )  # fmt: skip
     if wanted.l2sp is not None:
         callbacks.append(L2SP(**_given(wanted.l2sp.strength)))
     replay: Any = wanted.replay
-    if replay is not None:
+    if replay is not None and old is not None:
         callbacks.append(
-            Replay(old, replay.ratio, replay.sampler, replay.distill, memory=replay.memory, seed=job.plan.seed)
+            Replay(old.data, replay.ratio, replay.sampler, replay.distill, memory=replay.memory, seed=job.plan.seed)
         )
     return replace(guard, callbacks=tuple(callbacks))
 
@@ -83,8 +89,25 @@ def _given(strength: float | None) -> dict[str, Any]:
     return {} if strength is None else {"strength": strength}
 
 
-def _old_rows(job: Job, built: Built) -> Rows:
-    """The old examples that were learned from, encoded as the new ones are."""
-    assert job.old is not None  # noqa: S101  # a plan with such protections has old data, and its approach a start
-    part = job.old.data.train.select(job.old.train_rows)
-    return Rows(job.task, built.processor, part["input"], part["label"][:], job.plan.data.max_length)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OldExamples:
+    """Examples to protect, their lengths' sum, and the model that knows them where it is not the one in training."""
+
+    data: Any
+    size: float
+    reference_model: Any = None
+    collate_fn: Any = None
+
+
+def _old_examples(job: Job, built: Built) -> _OldExamples:
+    """The old examples that were learned from, encoded as the new ones are; texts in the form that is scored."""
+    if job.old is not None:
+        part = job.old.data.train.select(job.old.train_rows)
+        rows = Rows(job.task, built.processor, part["input"], part["label"][:], job.plan.data.max_length)
+        return _OldExamples(data=rows, size=float(rows.lengths.sum()))
+    assert job.old_text is not None and job.plan.model is not None  # noqa: S101  # the plan has old data and a model
+    texts = old_text_examples(job.plan.model, job.task, job.old_text, job.plan.data.max_length)
+    return _OldExamples(
+        data=texts.data, size=float(sum(len(row["input_ids"]) for row in texts.data)),
+        reference_model=texts.reference_model, collate_fn=texts.collate_fn,
+    )  # fmt: skip

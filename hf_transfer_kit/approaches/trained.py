@@ -31,17 +31,18 @@ class TrainedPredictor(Predictor):
     """A classifier of transformers, maybe with adapters of peft."""
 
     def __init__(self, task: Task, model: Any, processor: Any, max_length: int):
-        self._task, self._model, self._processor, self._max_length = task, model.eval(), processor, max_length
+        self.model = model.eval()
+        self._task, self._processor, self._max_length = task, processor, max_length
 
     @torch.inference_mode()
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
-        target = next(self._model.parameters()).device
+        target = next(self.model.parameters()).device
         answers: np.ndarray | None = None
         for positions, rows in batches_by_length(
             self._task, self._processor, inputs, self._max_length, self._task.inference_batch
         ):
             batch = {name: tensor.to(target) for name, tensor in self._task.collate(self._processor, rows).items()}
-            logits = self._task.logits(self._model, batch).float().cpu().numpy()
+            logits = self._task.logits(self.model, batch).float().cpu().numpy()
             answers = np.empty((len(inputs), logits.shape[1]), dtype=np.float32) if answers is None else answers
             answers[positions] = logits
         return answers if answers is not None else np.empty((0, 0), dtype=np.float32)
@@ -100,7 +101,7 @@ class TrainedFit(Fit):
             from peft import PeftModel
 
             # Adapters are kept without the model they stand on.
-            spec = record.plan.model if record.plan.old_data is None else noted_model(folder)
+            spec = record.plan.model if record.old is None else noted_model(folder)
             processor = task.load_processor(spec)
             base, _ = task.load_classifier(spec, record.label_names, processor)
             model: Any = PeftModel.from_pretrained(base, str(folder))

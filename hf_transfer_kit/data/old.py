@@ -7,12 +7,13 @@ need no head of their own.
 from dataclasses import replace
 
 from hf_transfer_kit.data.labelled import LabelledData, load_data
+from hf_transfer_kit.data.old_text import OldTextData, has_labels, load_old_text
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.plan import DataSpec
 
 
-def load_with_old(new: DataSpec, old: DataSpec) -> tuple[LabelledData, LabelledData]:
-    """(new data, old data), the classes of both numbered by the union of their labels.
+def load_with_old(new: DataSpec, old: DataSpec) -> tuple[LabelledData, LabelledData | OldTextData]:
+    """(new data, old data), the classes of both numbered by the union of their labels; old text may have none.
 
     Raises:
         DataError: as `load_data`, or the two are of different tasks.
@@ -23,6 +24,8 @@ def load_with_old(new: DataSpec, old: DataSpec) -> tuple[LabelledData, LabelledD
             f"data.max_length={new.max_length} and old_data.max_length={old.max_length} differ, but one model reads "
             "both; give them the same."
         )
+    if not has_labels(old):
+        return load_data(new), load_old_text(old)
     old_data = load_data(old)
     new_data = load_data(new, after=old_data.label_names)
     if new_data.task != old_data.task:

@@ -27,6 +27,7 @@ from hf_transfer_kit.values import check_format, read_json, to_mapping, write_js
 
 if TYPE_CHECKING:
     from hf_transfer_kit.data.labelled import LabelledData
+    from hf_transfer_kit.data.old_text import OldTextData
     from hf_transfer_kit.study.study import Study
 
 STUDY_FILE, CHECKS_FILE, LOCK_FILE, RUNS = "study.yaml", "checks.json", ".lock", "runs"
@@ -107,12 +108,14 @@ class StudyFolder:
                 )
 
     def kept_runs(
-        self, plans: Mapping[str, TransferPlan], hashes: Mapping[str, str], old_hashes: Mapping[str, str] | None = None
-    ) -> set[str]:
+        self, plans: Mapping[str, TransferPlan], hashes: Mapping[str, str],
+        old: "LabelledData | OldTextData | None" = None,
+    ) -> set[str]:  # fmt: skip
         """Names of the runs that are finished.
 
         Args:
-            hashes, old_hashes: of the parts of the data and of the old data.
+            hashes: of the parts of the data.
+            old: the old data.
 
         Raises:
             OutputError: one of them was made with other settings, other data or another model than now.
@@ -130,7 +133,7 @@ class StudyFolder:
                     f"the content of '{plan.data.path}' has changed since the runs in '{self.path}' were made; choose "
                     "another --out."
                 )
-            if plan.old_data and record.old and dict(record.old.data.hashes) != dict(old_hashes or {}):
+            if plan.old_data and _is_other(record, old):
                 raise OutputError(
                     f"the content of the old data '{plan.old_data.path}' has changed since the runs in '{self.path}' "
                     "were made; choose another --out."
@@ -161,10 +164,15 @@ class StudyFolder:
         """Makes the folder this study's."""
         write_text_atomically(self.path / STUDY_FILE, study.to_yaml())
 
-    def checks(self, data: "LabelledData", on_progress: Preparing, old: "LabelledData | None" = None) -> CheckReport:
+    def checks(
+        self, data: "LabelledData", on_progress: Preparing, old: "LabelledData | OldTextData | None" = None
+    ) -> CheckReport:
         """The checks of `data`, and of what it shares with `old`, kept in the folder: they take a while for images."""
         path, hashes = self.path / CHECKS_FILE, dict(data.hashes)
-        hashes |= {f"old {part}": digest for part, digest in old.hashes.items()} if old else {}
+        from hf_transfer_kit.data.labelled import LabelledData
+
+        labelled = old if isinstance(old, LabelledData) else None
+        hashes |= {f"old {part}": digest for part, digest in labelled.hashes.items()} if labelled else {}
         if path.exists():
             kept = read_json(path)
             if isinstance(kept, dict) and kept.get("hashes") == hashes:
@@ -175,11 +183,18 @@ class StudyFolder:
             on_progress("looking for copies", done, total)
 
         report = check_data(data, looking)
-        if old is not None:
+        if labelled is not None:
             on_progress("looking for copies of old data", 0, 0)
-            report = with_old_leaks(report, data, old)
+            report = with_old_leaks(report, data, labelled)
         write_json(path, {"hashes": hashes, "report": report.to_mapping()})
         return report
+
+
+def _is_other(record: RunRecord, old: "LabelledData | OldTextData | None") -> bool:
+    """Whether a record was made with old data of another content."""
+    if record.old is not None:
+        return dict(record.old.data.hashes) != dict(getattr(old, "hashes", {}))
+    return record.old_text is not None and record.old_text.digest != getattr(old, "digest", "")
 
 
 def _difference(earlier: Any, now: Any, name: str = "") -> str:

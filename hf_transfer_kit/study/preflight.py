@@ -84,8 +84,11 @@ def _check_weights(model: ModelSpec) -> None:
             raise ModelError(f"weights '{file}' are broken ({error}); copy or download the model again.") from error
 
 
-def check_room(plans: Iterable[TransferPlan], out: Path) -> None:
+def check_room(plans: Iterable[TransferPlan], out: Path, *, learns_old: bool = False) -> None:
     """Disk for the models and checkpoints of `plans`, memory for the largest run, as far as the weights' sizes tell.
+
+    Args:
+        learns_old: the models learn old data first.
 
     Raises:
         ResourceError: one of them does not suffice.
@@ -95,7 +98,7 @@ def check_room(plans: Iterable[TransferPlan], out: Path) -> None:
     with_model = [(plan, weights_bytes(plan.model)) for plan in plans if plan.model is not None]
     trained = [(plan, size) for plan, size in with_model if not isinstance(plan.approach, DETERMINISTIC)]
     learning = {  # the models that learn old data first, once for all runs
-        plan.model: size for plan, size in with_model if plan.old_data and not isinstance(plan.approach, Scratch)
+        plan.model: size for plan, size in with_model if learns_old and not isinstance(plan.approach, Scratch)
     }
     if not trained and not learning:
         return

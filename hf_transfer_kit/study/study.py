@@ -44,6 +44,7 @@ from hf_transfer_kit.values import to_mapping
 
 if TYPE_CHECKING:
     from hf_transfer_kit.data.labelled import LabelledData
+    from hf_transfer_kit.data.old_text import OldTextData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +219,9 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
         data, old = _load(study)
         preflight.check_models(study, data.task)
         plans = study.plans()
-        kept = folder.kept_runs(plans, data.hashes, old.hashes if old else None)
+        kept = folder.kept_runs(plans, data.hashes, old)
         missing = {name: plan for name, plan in plans.items() if name not in kept}
-        preflight.check_room(missing.values(), folder.path)
+        preflight.check_room(missing.values(), folder.path, learns_old=hasattr(old, "label_names"))
         folder.claim(study)
         checks = folder.checks(data, watcher.preparing, old)
         notes = [f"old data: {note}" for note in _about_old(old)]
@@ -235,7 +236,7 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
         return comparison
 
 
-def _load(study: Study) -> "tuple[LabelledData, LabelledData | None]":
+def _load(study: Study) -> "tuple[LabelledData, LabelledData | OldTextData | None]":
     """The data, which every size must fit, and the old data; what is impossible is an error now, not in the middle."""
     from hf_transfer_kit.data.labelled import load_data, subset_rows
 
@@ -245,15 +246,21 @@ def _load(study: Study) -> "tuple[LabelledData, LabelledData | None]":
     if study.old_data is None:
         return data, None
     from hf_transfer_kit.data.old import load_with_old
+    from hf_transfer_kit.data.old_text import OldTextData, check_old_text_use
 
-    return data, load_with_old(study.data, study.old_data)[1]
+    old = load_with_old(study.data, study.old_data)[1]
+    if isinstance(old, OldTextData):
+        for method in study.methods:
+            check_old_text_use(old, data.task, method.approach, method.protection)
+    return data, old
 
 
-def _about_old(old: "LabelledData | None") -> list[str]:
+def _about_old(old: "LabelledData | OldTextData | None") -> list[str]:
     """What is there of the old data, and what was decided about it."""
     if old is None:
         return []
-    counts = ", ".join(f"{whole(len(old.part(part)))} {part}" for part in ("train", "validation", "test"))
+    parts = {part: len(getattr(old, part)) for part in ("train", "validation", "test") if hasattr(old, part)}
+    counts = ", ".join(f"{whole(count)} {part}" for part, count in parts.items())
     return [f"{counts} rows", *old.notes]
 
 

@@ -9,7 +9,7 @@ import pytest
 from finished_study import make_study
 
 from hf_transfer_kit.comparison.result import Comparison
-from hf_transfer_kit.errors import DataError, OutputError, ResourceError
+from hf_transfer_kit.errors import DataError, OutputError, PlanError, ResourceError
 from hf_transfer_kit.plan import DataSpec, Features
 from hf_transfer_kit.prediction import answering_run, predict
 from hf_transfer_kit.records import RunRecord
@@ -95,7 +95,7 @@ def room_needed(monkeypatch, study, path):
                 patch.setattr(preflight.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 0}))
                 patch.setattr(preflight, "_has_gpu", lambda: False)
             with pytest.raises(ResourceError) as refusal:
-                preflight.check_room(study.plans().values(), path)
+                preflight.check_room(study.plans().values(), path, learns_old=study.old_data is not None)
             number, unit = re.search(r"(?:about|least) (\S+) ([MG]iB)", str(refusal.value)).groups()
             sizes.append(float(number) * (1024 if unit == "GiB" else 1))
     return tuple(sizes)
@@ -120,3 +120,58 @@ def test_the_room_for_protections_and_for_the_starting_model_is_counted(
     assert room_needed(monkeypatch, study, tmp_path) == pytest.approx((100 * disk, 100 * memory), rel=0.1)
     without = dataclasses.replace(study, approaches=(method_named("full", "x"),), old_data=None)
     assert room_needed(monkeypatch, without, tmp_path) == pytest.approx((600, 400), rel=0.1)
+
+
+@pytest.fixture
+def old_txt(tmp_path):
+    """60 texts without labels, a line each."""
+    draw, path = random.Random(2), tmp_path / "older.txt"
+    words = ("music", "plot", "acting", "story", "film", "very", "the", "was")
+    path.write_text("".join(" ".join(draw.choices(words, k=8)) + "\n" for _ in range(60)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def masked_bert(tmp_path_factory, tiny_bert):
+    """The tiny BERT with its language-model head."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    folder = tmp_path_factory.mktemp("models") / "masked-bert"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertForMaskedLM(BertConfig.from_pretrained(tiny_bert)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("model", "measure"), [("tiny_bert", "probe"), ("masked_bert", "perplexity")])
+def test_old_text_without_labels_is_scored_before_and_after(model, measure, text_csv, old_txt, request, tmp_path):
+    out, names = tmp_path / "out", ("full", "full+ewc", "full+l2sp", "lora", "features", "scratch")
+    study = study_of(text_csv, request.getfixturevalue(model), old_txt, *names)
+
+    comparison = carry_out(study, out)
+
+    assert not comparison.failures
+    records = {path.parts[-4]: RunRecord.load(path) for path in out.glob("runs/*/*/*/*/record.json")}
+    scored = {name: record.old_text for name, record in records.items() if record.old_text}
+    assert set(scored) == set(names) - {"scratch"}
+    assert {text.measure for text in scored.values()} == {measure}
+    assert len({text.before for text in scored.values()}) == 1
+    assert scored["features"].after == scored["features"].before  # a frozen model forgets nothing
+    assert scored["full"].after != scored["full"].before
+    assert records["full"].label_names == ("neg", "pos")
+    assert "## Old texts" in (out / "report.md").read_text(encoding="utf-8")
+    assert predict(out, ["a lovely film"])[0].label in ("neg", "pos")
+    assert predict(next(out.glob("runs/*/lora/*/seed-0")), ["a lovely film"])[0].label in ("neg", "pos")
+
+    old_txt.write_text(old_txt.read_text(encoding="utf-8") + "more music\n", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"the content of the old data '.*older.txt' has changed"):
+        carry_out(study, out)
+
+
+def test_replay_of_old_text_without_labels_is_refused_before_anything_runs(text_csv, tiny_bert, old_txt, tmp_path):
+    with pytest.raises(PlanError, match="replay needs labels"):
+        carry_out(study_of(text_csv, tiny_bert, old_txt, "full+replay"), tmp_path / "out")
+
+    assert not (tmp_path / "out" / "runs").exists()
