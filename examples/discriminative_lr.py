@@ -1,11 +1,12 @@
 """base.py with lower rates for lower blocks, and a higher one for the head."""
 
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
 from hf_transfer_kit import DataSpec, ModelSpec, discriminative_lr, load_data  # New
 from hf_transfer_kit.demo import demo_data, older_data
 from hf_transfer_kit.models import resolve
 
+set_seed(0)
 source = resolve(ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2"))
 tokenizer = AutoTokenizer.from_pretrained(source)
 old_data, new_data = (load_data(DataSpec(path=str(file))) for file in (older_data(), demo_data()))
@@ -23,10 +24,10 @@ def rows(data, part):
 
 
 def arguments(name):
-    """Settings of one training: four passes in small batches."""
+    """Settings of one training: three passes in small batches."""
     return TrainingArguments(
         output_dir=f"runs/{name}",
-        num_train_epochs=4,
+        num_train_epochs=3,
         learning_rate=1e-4,
         per_device_train_batch_size=4,
         save_strategy="no",

@@ -41,11 +41,12 @@ def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
     return float(np.mean(hits(labels, predictions)))
 
 
-def macro_f1(labels: ArrayLike, predictions: ArrayLike, n_classes: int | None = None) -> float:
-    """The mean over classes of F1 = 2 * hits / (labels + predictions of that class), in [0, 1].
+def macro_f1(
+    labels: ArrayLike, predictions: ArrayLike, n_classes: int | None = None, *, of_labels: bool = False
+) -> float:
+    """The mean over classes of F1 = 2 * hits / (labels + predictions of that class); above `n_classes` is an error.
 
-    A class that is in neither labels nor predictions does not count; `n_classes` only refuses numbers beyond it.
-    Equals scikit-learn's `f1_score(average="macro", zero_division=0)`.
+    Over all classes found, as scikit-learn's macro `f1_score(zero_division=0)`, or with `of_labels` those in labels.
 
     Example:
         >>> round(macro_f1([0, 0, 1, 1], [0, 0, 1, 0]), 4)  # (4/5 + 2/3) / 2
@@ -57,7 +58,7 @@ def macro_f1(labels: ArrayLike, predictions: ArrayLike, n_classes: int | None = 
     classes, number = np.unique(np.concatenate([labels, predictions]), return_inverse=True)
     of_label, of_prediction = np.split(number, 2)
     right = np.bincount(of_label[of_label == of_prediction], minlength=len(classes))
-    return float(np.mean(2 * right / np.bincount(number)))
+    return float(np.mean((2 * right / np.bincount(number))[np.unique(of_label if of_labels else number)]))
 
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:

@@ -30,6 +30,14 @@ def test_a_class_that_nobody_has_or_predicts_does_not_count():
     assert metrics.macro_f1([0, 7], [0, 7]) == metrics.macro_f1([0, 7], [0, 7], n_classes=100) == 1.0
 
 
+def test_macro_f1_of_the_labels_leaves_out_classes_that_nobody_asked_for():
+    labels, predictions = [0, 0, 1, 1], [0, 2, 1, 1]
+
+    # class 0: 1 hit, 2 labels + 1 prediction; class 1: 2 hits, 2 + 2; class 2: no hit, 1 prediction
+    assert metrics.macro_f1(labels, predictions, of_labels=True) == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics.macro_f1(labels, predictions) == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
 def test_calibration_error_by_hand():
     confidence = [0.95, 0.95, 0.95, 0.55]  # two bins of ten: (0.9, 1] with accuracy 1/3, (0.5, 0.6] with 1
     error = metrics.expected_calibration_error(confidence, [True, False, False, True], bins=10)

@@ -35,7 +35,7 @@ class Replay(HostedCallback):
             number of rows, the draw decides between the two next to it.
         sampler: "uniform" (all rows alike), "class_balanced" (a class first), "reservoir" (a sample of a stream) or
             "herding" (rows that keep the mean of their class); see replaying/memory.py.
-        distill: weight of the loss that keeps logits on old rows as they were (DER++; callbacks/distillation.py).
+        distill: weight of the loss that keeps logits on old rows as they were (DER++; replaying/distillation.py).
         memory: rows kept. None: all of map-style data under "uniform" and "class_balanced", else 1000.
         seed: of the rows kept and drawn.
 

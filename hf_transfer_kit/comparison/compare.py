@@ -209,7 +209,8 @@ def _scores(arm: Arm, samples: Samples, rows: Rows) -> Scores:
     after: list[float] = []
     for record, correct in zip(arm.records, arm.correct[:, rows], strict=True):
         test = record.test
-        f1.append(metrics.macro_f1(np.array(test.labels)[rows], np.array(test.predictions)[rows], n_classes))
+        labels, answers = np.array(test.labels)[rows], np.array(test.predictions)[rows]
+        f1.append(metrics.macro_f1(labels, answers, n_classes, of_labels=True))  # old classes are not asked for here
         for errors, confidence in ((before, test.confidence), (after, test.calibrated_confidence)):
             errors.append(metrics.expected_calibration_error(np.array(confidence)[rows], correct, CALIBRATION_BINS))
     return Scores(

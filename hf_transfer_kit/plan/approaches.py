@@ -55,7 +55,7 @@ class TopLayers:
     Fields:
         blocks: how many blocks train, counted from the top, >= 0 (0: the head only).
         learning_rate: of the top block; None: the task's default.
-        head_learning_rate: of the new head.
+        head_learning_rate: of the new head; with old data the head has learned before, and the body's rate is its own.
         decay: factor of the rate per block downwards, in (0, 1].
         cache_limit_mib: most memory for activations cached at the boundary, MiB; 0 switches the cache off.
     """
@@ -82,7 +82,7 @@ class Full:
 
     Fields:
         learning_rate: of the top block; None: the task's default.
-        head_learning_rate: of the new head.
+        head_learning_rate: of the new head; with old data the head has learned before, and the body's rate is its own.
         decay: factor of the rate per block downwards, in (0, 1].
     """
 
@@ -104,7 +104,7 @@ class Gradual:
         opening_share: share of the training after which everything is open, in (0, 1].
         order: "top_down", "bottom_up" or "lp_ft" (the head first, then everything).
         learning_rate: of the top block; None: the task's default.
-        head_learning_rate: of the new head.
+        head_learning_rate: of the new head; with old data the head has learned before, and the body's rate is its own.
         decay: factor of the rate per block downwards, in (0, 1].
     """
 
@@ -132,7 +132,7 @@ class Lora:
         rank: of each adapter, >= 1.
         alpha: scale; the update is alpha / rank * B A.
         learning_rate: of the adapters.
-        head_learning_rate: of the new head.
+        head_learning_rate: of the head.
     """
 
     rank: int = 8
