@@ -57,3 +57,4 @@ trainer.train()
 after, reached = (trainer.evaluate(task["test"])["eval_accuracy"] for task in (old, new))
 print(f"old task: {before:.2f} before, {after:.2f} after; new task: {reached:.2f}")
 print(monitor.summary())  # New
+trainer.accelerator.end_training()  # of several processes: leave their group

@@ -65,3 +65,4 @@ def scores(candidate):  # New
 
 
 print(interpolation_table(sweep_interpolation(model, start, scores)))  # New
+trainer.accelerator.end_training()  # of several processes: leave their group

@@ -113,7 +113,7 @@ def test_a_short_cut_that_answers_otherwise_is_not_taken(make_job, monkeypatch):
 def test_the_model_that_is_left_has_no_short_cut_in_it(make_job):
     job = make_job("bert", TopLayers(blocks=1))
     outcome = TrainedFit().fit(job)
-    model = outcome.predictor._model
+    model = outcome.predictor.model
     assert not any("forward" in vars(module) for module in model.modules())
 
 
@@ -165,7 +165,7 @@ def test_counts_of_parameters_and_operations_agree_with_the_model(make_job):
 def test_operations_of_linear_layers_are_six_per_weight_and_token(make_job):
     job = make_job("bert", Full(), train_size=16, epochs=1, min_steps=0, batch_size=16)
     outcome = TrainedFit().fit(job)
-    layers = [m for m in outcome.predictor._model.modules() if isinstance(m, torch.nn.Linear)]
+    layers = [m for m in outcome.predictor.model.modules() if isinstance(m, torch.nn.Linear)]
     per_token = 6 * sum(layer.weight.numel() for layer in layers if layer.out_features > 2)  # multiply-add: 2, thrice
     encoded = job.task.encode(job.task.load_processor(job.plan.model), job.inputs("train"), 64)
     tokens = 16 * max(job.task.length(row) for row in encoded)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from accelerate import PartialState
+from tiny_training import leave
 
 from hf_transfer_kit.plan import TransferPlan
 from hf_transfer_kit.run import run
@@ -11,4 +11,4 @@ from hf_transfer_kit.run import run
 if __name__ == "__main__":
     for plan in map(Path, sys.argv[2:]):
         run(TransferPlan.load(plan), Path(sys.argv[1]) / plan.stem)
-    PartialState().destroy_process_group()
+    leave()

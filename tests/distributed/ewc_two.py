@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from tiny_training import make_data, make_model, train, weights
+from tiny_training import leave, make_data, make_model, train, weights
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
@@ -64,4 +64,4 @@ if __name__ == "__main__":
         },
         folder / f"{processes}-{rank}.pt",
     )
-    PartialState().destroy_process_group()
+    leave()

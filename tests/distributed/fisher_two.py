@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tiny_training import make_data, make_model
+from tiny_training import leave, make_data, make_model
 from torch import distributed
 
 from hf_transfer_kit.fisher import estimate_fisher
@@ -18,4 +18,4 @@ if __name__ == "__main__":
     for kind, rows in ROWS.items():
         fisher = estimate_fisher(model, make_data(rows), kind, batch_size=2)
         save_file(fisher, Path(sys.argv[1]) / f"{kind}-{distributed.get_rank()}.safetensors")
-    distributed.destroy_process_group()
+    leave()

@@ -4,10 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-import torch.distributed
 from safetensors.torch import save_file
-from tiny_training import make_args, make_data, make_model
+from tiny_training import leave, make_args, make_data, make_model
 from transformers import Trainer
 
 from hf_transfer_kit.callbacks.forgetting import ForgettingMonitor
@@ -36,7 +34,7 @@ def main(folder: Path, processes: int, limit: float) -> None:
     odd = {"a": make_data(21, seed=5), "b": make_data(13, seed=7)}  # rows that only fill up must not count
     watch(folder / "accuracy", ForgettingMonitor(odd), processes)
     if processes > 1:
-        torch.distributed.destroy_process_group()
+        leave()
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ gloo and the CPU included, is as it comes.
 import sys
 from pathlib import Path
 
-import torch
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 from safetensors.torch import save_file
-from tiny_training import make_args, make_data, make_model
+from tiny_training import leave, make_args, make_data, make_model
 from torch.distributed.tensor import DTensor
 from transformers import Trainer
 
@@ -53,7 +52,7 @@ def main(folder: Path, methods: str, checkpoint: str | None = None) -> None:
     sharded = sum(isinstance(p, DTensor) for p in trainer.model.parameters())
     if trainer.is_world_process_zero():
         save_file(tensors, folder / "weights.safetensors", metadata={"sharded": str(sharded)})
-    torch.distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from replay_witness import NEW, OLD, Recording, Witness, marked
-from tiny_training import make_args, make_data, make_model, weights
+from tiny_training import leave, make_args, make_data, make_model, weights
 from torch.utils.data import IterableDataset
 from transformers import Trainer
 
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     torch.save(
         {"said": said, "calls": collator.calls, "weights": weights(trainer.model)}, folder / f"stream-{rank}.pt"
     )
-    PartialState().destroy_process_group()
+    leave()

@@ -35,7 +35,11 @@ TRAINING = Training(epochs=3, min_steps=0, batch_size=8, checkpoint_seconds=0.0)
 
 
 def torchrun(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | variables
+    environment = (
+        os.environ
+        | {"PYTHONPATH": f"{PACKAGE}:{PACKAGE / 'tests'}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        | variables
+    )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from tiny_training import make_args, make_data, make_model
+from tiny_training import leave, make_args, make_data, make_model
 from torch.nn.parallel import DistributedDataParallel
 from transformers import Trainer, TrainerCallback
 
@@ -98,3 +98,4 @@ def main():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main()
+    leave()
