@@ -52,8 +52,8 @@ def _only_the_head(known: Sequence[tuple[ArmResult, OldResult]], half_width: flo
     ]
     guarded = [arm.name for arm, _ in arms if arm.protections and "replay" not in arm.protections]
     remedy = (
-        f"What guards weights alone ({listed(guarded)}) does little against that; replay does, or asking among the "
-        "old labels where it is known which task an item is of."
+        f"What guards weights alone ({listed(guarded)}) never shows the head an old label beside a new one; replay "
+        "does. Or ask among the old labels, where it is known which task an item is of."
         if guarded
         else "Replay helps against that, or asking among the old labels where it is known which task an item is of."
     )

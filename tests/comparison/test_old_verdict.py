@@ -198,7 +198,7 @@ def test_answers_that_only_lose_against_new_labels_are_called_that_and_weight_gu
     (sentence,) = old_cautions([ewc, lost], summary())
 
     assert "Right among the old labels, and among all: full+ewc 0.860 and 0.310." in sentence
-    assert "What guards weights alone (full+ewc) does little against that; replay does" in sentence
+    assert "What guards weights alone (full+ewc) never shows the head an old label beside a new one" in sentence
     assert "lora" not in sentence
 
 
