@@ -89,9 +89,9 @@ class Replay(HostedCallback):
         memory = self._remember(host, collate, kept)
         check_memory(memory, host)
         report_small_memory(memory, self.ratio, host)
-        if self._keeps():
-            kept = kept or self._to_keep(host, collate, memory)
-            keep(host, NAME, kept)  # resumed, too: the output folder may be a new one
+        if self._keeps() and not kept:
+            kept = self._to_keep(host, collate, memory)
+            keep(host, NAME, kept)
         self._mixing = Mixing(own, memory, ratio=self.ratio, seed=self.seed, rank=args.process_index)
         self._mixing.epoch.fill_(int(state.epoch or 0) - 1)
         if self.distill:

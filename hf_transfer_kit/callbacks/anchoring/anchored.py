@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
@@ -44,8 +43,6 @@ class AnchoredCallback(HostedCallback):
             keep(host, self.name, anchor.to_tensors())
         else:  # never from the model, which has moved on
             anchor = Anchor.from_tensors(find_again(host, self.name))
-            if host.resumed_from.parent.resolve() != Path(args.output_dir).resolve():
-                keep(host, self.name, anchor.to_tensors())  # where the next checkpoints look for it
         self._host = host
         self._pull = Pull(anchor, parameters, strength=self.strength, exact=self.mode == "exact")
 
