@@ -4,6 +4,8 @@ TransferKitError            one line: the thing, the value, the way out; exit co
 ├── PlanError               a setting is wrong or contradicts another one
 ├── DataError               the data cannot be read, or cannot be learned from
 ├── ModelError              the model cannot be found, loaded, or is not of the needed kind
+├── PromptError             a prompt cannot be read or rendered, or does not fit into the model
+├── RemoteError             a remote model cannot be asked: no key, refused, unreachable, too expensive
 ├── FormatError             a plan, record or comparison file is broken or of an unknown version
 ├── OutputError             the output folder belongs to something else, or cannot be written
 ├── ResourceError           not enough disk or memory
@@ -29,6 +31,14 @@ class DataError(TransferKitError, ValueError):
 
 class ModelError(TransferKitError, ValueError):
     """The model cannot be found or loaded, or is not of the needed kind."""
+
+
+class PromptError(TransferKitError, ValueError):
+    """A prompt cannot be read or rendered, or does not fit into the model."""
+
+
+class RemoteError(TransferKitError, OSError):
+    """A remote model cannot be asked: no key, refused, unreachable, or it would cost more than allowed."""
 
 
 class FormatError(TransferKitError, ValueError):

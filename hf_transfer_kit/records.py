@@ -40,15 +40,18 @@ class DataIdentity:
         hashes: SHA-256 per part ("train", "validation", "test"), over contents, labels and order; of "train" and
             "validation" before a subset is drawn, so that all sizes of one comparison agree.
         rows: examples per part that the run used.
+        labels: labelled examples it looked at, where those are fewer than the rows of train and validation: a prompt
+            without examples looks at none.
     """
 
     hashes: dict[str, str]
     rows: dict[str, int]
+    labels: int | None = None
 
     @property
     def labels_used(self) -> int:
         """Labelled examples the run could learn or choose from."""
-        return self.rows["train"] + self.rows["validation"]
+        return self.rows["train"] + self.rows["validation"] if self.labels is None else self.labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class ItemScores:
     """The answers to the test items, in the order of the test part; five tuples of one length.
 
     Fields:
-        labels, predictions: class numbers.
+        labels, predictions: class numbers; a prediction of -1 is an answer that was none of the classes.
         confidence: probability of the predicted class, as the model gives it.
         calibrated_confidence: the same after temperature scaling fitted on validation (Guo et al. 2017).
         log_likelihood: log-probability of the true class after that scaling, nats.
@@ -125,6 +128,28 @@ class OldText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionCost:
+    """What 1000 predictions cost, several at a time as a service would make them.
+
+    Fields:
+        seconds, flops: wall time and floating-point operations; 0 operations where another machine works.
+        seconds_uncached, flops_uncached: the same where nothing is kept between predictions: a prompt's beginning is
+            read again for every input. Equal to the above for models without a prompt.
+        tokens_in, tokens_cached, tokens_out: prompt tokens read, those kept from before, label tokens.
+        dollars: billed by a remote model.
+    """
+
+    seconds: float
+    flops: float
+    seconds_uncached: float
+    flops_uncached: float
+    tokens_in: float = 0.0
+    tokens_cached: float = 0.0
+    tokens_out: float = 0.0
+    dollars: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a run cost.
 
@@ -139,6 +164,8 @@ class Cost:
         ms_per_prediction: milliseconds for one input on its own, median.
         cached: True where the features came from an earlier run's cache; seconds and FLOPs then count that pass as it
             was measured when it was made.
+        train_dollars: billed by a remote model before the first prediction: prompt search, calibration.
+        thousand: what 1000 predictions cost; None in records from before that was measured.
     """
 
     train_seconds: float
@@ -150,6 +177,8 @@ class Cost:
     disk_mib: float
     ms_per_prediction: float
     cached: bool = False
+    train_dollars: float = 0.0
+    thousand: PredictionCost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ LEVELS = [
         "interpolation",
         "continual",
     ],
-    ["data", "checking", "features", "probe", "boundary", "optim", "evaluate_modules", "comparison", "callbacks"],
+    ["data", "checking", "prompting", "features", "probe", "boundary", "optim", "evaluate_modules", "comparison", "callbacks"],
     ["approaches", "reporting"],
     ["run", "progress", "scoring"],
     ["study", "prediction", "demo"],

@@ -16,7 +16,9 @@ from hf_transfer_kit.plan.approaches import (
     APPROACHES,
     CONTROLS,
     DETERMINISTIC,
+    PROMPTED,
     PROTECTABLE,
+    TRAINED,
     Approach,
     Features,
     Full,
@@ -28,6 +30,7 @@ from hf_transfer_kit.plan.approaches import (
     TopLayers,
     approach_from_mapping,
 )
+from hf_transfer_kit.plan.prompting import FewShot, PromptTuning, Prototype, ZeroShot
 from hf_transfer_kit.plan.protection import (
     PROTECTIONS,
     EwcSettings,
@@ -36,7 +39,7 @@ from hf_transfer_kit.plan.protection import (
     ReplaySettings,
     protection_named,
 )
-from hf_transfer_kit.plan.specs import DataSpec, ModelSpec, Training
+from hf_transfer_kit.plan.specs import DataSpec, ModelSpec, Remote, Training
 from hf_transfer_kit.plan.transfer_plan import FORMAT, VERSION, TransferPlan
 
 __all__ = [
@@ -44,26 +47,33 @@ __all__ = [
     "CONTROLS",
     "DETERMINISTIC",
     "FORMAT",
+    "PROMPTED",
     "PROTECTABLE",
     "PROTECTIONS",
+    "TRAINED",
     "VERSION",
     "Approach",
     "DataSpec",
     "EwcSettings",
     "Features",
+    "FewShot",
     "Full",
     "Gradual",
     "L2spSettings",
     "Lora",
     "Majority",
     "ModelSpec",
+    "PromptTuning",
     "Protection",
+    "Prototype",
+    "Remote",
     "ReplaySettings",
     "Scratch",
     "Shallow",
     "TopLayers",
     "Training",
     "TransferPlan",
+    "ZeroShot",
     "approach_from_mapping",
     "protection_named",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hf_transfer_kit.errors import PlanError, did_you_mean
+from hf_transfer_kit.plan.prompting import FewShot, PromptTuning, Prototype, ZeroShot
 from hf_transfer_kit.values import from_mapping
 
 ORDERS = ("top_down", "bottom_up", "lp_ft")
@@ -168,12 +169,19 @@ def _check_decay(name: str, decay: float) -> None:
         raise PlanError(f"{name}.decay={decay} must lie in (0, 1]; use 1 for one rate everywhere.")
 
 
-Approach = Majority | Shallow | Features | TopLayers | Full | Gradual | Lora | Scratch
+Approach = (
+    Majority | Shallow | ZeroShot | FewShot | Prototype | Features | TopLayers | Full | Gradual | Lora | PromptTuning
+    | Scratch
+)  # fmt: skip
 CONTROLS: tuple[type[Any], ...] = (Majority, Shallow)
-DETERMINISTIC: tuple[type[Any], ...] = (Majority, Shallow, Features)  # the seed only draws their subset of examples
+PROMPTED: tuple[type[Any], ...] = (ZeroShot, FewShot, Prototype)  # those that answer without training a weight
+DETERMINISTIC: tuple[type[Any], ...] = (  # the seed only draws their subset of examples
+    Majority, Shallow, ZeroShot, Prototype, Features,
+)  # fmt: skip
+TRAINED: tuple[type[Any], ...] = (TopLayers, Full, Gradual, Lora, PromptTuning, Scratch)  # what the Trainer trains
 PROTECTABLE: tuple[type[Any], ...] = (TopLayers, Full, Gradual, Lora)  # those that change pre-trained weights
 APPROACHES: dict[str, type[Any]] = {
-    cls.name: cls for cls in (Majority, Shallow, Features, TopLayers, Full, Gradual, Lora, Scratch)
+    cls.name: cls for cls in (*CONTROLS, *PROMPTED, Features, TopLayers, Full, Gradual, Lora, PromptTuning, Scratch)
 }
 
 

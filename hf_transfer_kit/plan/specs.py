@@ -54,6 +54,48 @@ class DataSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """Where a chat model answers that is not loaded here, and what it may cost. Keys are never part of a plan.
+
+    Fields:
+        url: of an OpenAI-compatible server ("http://127.0.0.1:8000/v1"), whose key is read from the environment
+            variable TRANSFER_KIT_API_KEY.
+        provider: of Hugging Face's Inference Providers ("auto", "together", ...), with the key of `hf auth login` or
+            HF_TOKEN. Either this or `url`.
+        price_in, price_out: dollars per million tokens of prompt and of answer; 0 for a server of your own.
+        max_dollars: spending stops before it passes this; None only where nothing costs anything.
+        requests_per_minute: most requests, and how fast they are sent.
+        parallel: requests under way at once.
+        timeout: seconds to wait for one answer.
+    """
+
+    url: str | None = None
+    provider: str | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+    max_dollars: float | None = None
+    requests_per_minute: float = 600.0
+    parallel: int = 8
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        if (self.url is None) == (self.provider is None):
+            raise PlanError("a remote model needs either a url or a provider; give one of them.")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise PlanError(f"url '{self.url}' does not start with http:// or https://; give the server's address.")
+        for name in ("price_in", "price_out"):
+            if not getattr(self, name) >= 0:
+                raise PlanError(f"remote.{name}={getattr(self, name)} must be >= 0, in dollars per million tokens.")
+        for name in ("requests_per_minute", "parallel", "timeout"):
+            if not getattr(self, name) > 0:
+                raise PlanError(f"remote.{name}={getattr(self, name)} must be > 0; leave it out for the default.")
+        if self.max_dollars is not None and not self.max_dollars > 0:
+            raise PlanError(f"remote.max_dollars={self.max_dollars} must be > 0.")
+        if self.max_dollars is None and (self.price_in or self.price_out):
+            raise PlanError("the answers of this model cost money; say how much at most: --max-dollars 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Which pre-trained model to start from.
 
@@ -61,11 +103,13 @@ class ModelSpec:
         name: a Hub name or a local folder.
         revision: branch, tag or commit of a Hub model.
         blocks: names of the model's blocks, bottom to top, where they cannot be found automatically.
+        remote: where it answers, if it is not loaded here; only prompts can be compared on such a model.
     """
 
     name: str
     revision: str | None = None
     blocks: tuple[str, ...] | None = None
+    remote: Remote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
