@@ -129,9 +129,15 @@ def _file_sha256(path: str, modified_ns: int) -> str:
 def identity(model: ModelSpec) -> ModelIdentity:
     """Which weights exactly `model` names: the Hub's commit, or a hash of a folder's weights, settings and vocabulary.
 
+    Of a model that answers elsewhere, nobody can tell; its place is noted.
+
     Raises:
         ModelError: the model cannot be found.
     """
+    if model.remote is not None:
+        return ModelIdentity(
+            name=model.name, weights_digest=f"answers from {model.remote.url or model.remote.provider}"
+        )
     source = resolve(model)
     if Path(source).is_dir():
         digest = hashlib.sha256()

@@ -190,8 +190,8 @@ class RunRecord:
         task: "text-classification" or "image-classification".
         label_names: class names; numbers elsewhere are positions in it.
         test: the answers to the test items.
-        validation_accuracy: of the chosen state; what choices were made on.
-        temperature: fitted on validation.
+        validation_accuracy: of the chosen state; what choices were made on; None where validation was not looked at.
+        temperature: fitted on validation; 1 where that was not looked at.
         details: what the approach found out by itself: the layer chosen, the best epoch, cache used; plain values.
         versions: of Python and the libraries.
         machine: processor, cores, accelerator, processes.
@@ -205,7 +205,7 @@ class RunRecord:
     model: ModelIdentity | None
     data: DataIdentity
     test: ItemScores
-    validation_accuracy: float
+    validation_accuracy: float | None
     temperature: float
     cost: Cost
     details: dict[str, Any] = field(default_factory=dict)
@@ -255,7 +255,7 @@ class _RecordWithoutPlan:
     model: ModelIdentity | None
     data: DataIdentity
     test: ItemScores
-    validation_accuracy: float
+    validation_accuracy: float | None
     temperature: float
     cost: Cost
     details: dict[str, Any] = field(default_factory=dict)

@@ -11,36 +11,35 @@ record is finished and is left as it is; one without continues from its last che
 import argparse
 import errno
 import os
-import platform
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TextIO
 
 from hf_transfer_kit.approaches import FITS, Job, Outcome
 from hf_transfer_kit.approaches.loop import remove_checkpoints
 from hf_transfer_kit.approaches.old_task import STAGE, know_old_task
+from hf_transfer_kit.approaches.prediction_cost import TOGETHER, billed_thousand, cost_of_thousand
 from hf_transfer_kit.data.labelled import load_data, subset_rows
 from hf_transfer_kit.data.old import load_with_old
 from hf_transfer_kit.data.old_text import OldTextData, check_old_text_use
 from hf_transfer_kit.errors import OutputError, ResourceError, TransferKitError
 from hf_transfer_kit.events import EventWriter, seconds_spent
+from hf_transfer_kit.machine import has_gpu, library_versions, this_machine
 from hf_transfer_kit.measure import milliseconds_each
 from hf_transfer_kit.metrics import accuracy, fit_temperature
 from hf_transfer_kit.models import identity
-from hf_transfer_kit.plan import CONTROLS, DETERMINISTIC, Scratch, TransferPlan
+from hf_transfer_kit.plan import CONTROLS, PROMPTED, TRAINED, Scratch, TransferPlan
 from hf_transfer_kit.records import Cost, DataIdentity, ModelIdentity, RunRecord
 from hf_transfer_kit.scoring import item_scores, old_skill, old_text_skill, save_scores
 from hf_transfer_kit.tasks import get_task
 
 PLAN_FILE, EVENTS_FILE, LOG_FILE, RECORD_FILE = "plan.yaml", "events.jsonl", "log.txt", "record.json"
 SCORES_FILE, MODEL_FOLDER, CHECKPOINTS_FOLDER = "scores.safetensors", "model", "checkpoints"
-LIBRARIES = ("hf-transfer-kit", "torch", "transformers", "datasets", "accelerate", "peft", "scikit-learn", "numpy")
 LONGEST_WAIT = timedelta(days=7)  # of one process for another that works alone; the default is half an hour
 
 
@@ -57,7 +56,7 @@ def run(plan: TransferPlan, folder: Path) -> RunRecord:
     """
     from accelerate import PartialState
 
-    state = PartialState(cpu=not _has_gpu(), timeout=LONGEST_WAIT)
+    state = PartialState(cpu=not has_gpu(), timeout=LONGEST_WAIT)
     check_folder(plan, folder)
     if (folder / RECORD_FILE).exists():
         return RunRecord.load(folder / RECORD_FILE)
@@ -67,7 +66,7 @@ def run(plan: TransferPlan, folder: Path) -> RunRecord:
     with EventWriter(folder / EVENTS_FILE if state.is_main_process else Path(os.devnull)) as events:
         events.write("start", message=f"{plan.approach.name}, seed {plan.seed}")
         try:
-            if state.is_main_process or not isinstance(plan.approach, DETERMINISTIC) or _learns_first(plan):
+            if state.is_main_process or isinstance(plan.approach, TRAINED) or _learns_first(plan):
                 _run(plan, folder, events, spent_before, is_main=state.is_main_process)
             state.wait_for_everyone()
         except KeyboardInterrupt:
@@ -102,28 +101,33 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
     started = datetime.now(UTC)
     events.write("stage", stage="loading", message=f"loading {plan.data.path}")
     job = _job(plan, folder, events)
-    if not is_main and isinstance(plan.approach, DETERMINISTIC):
+    if not is_main and not isinstance(plan.approach, TRAINED):
         return
     data, outcome = job.data, FITS[type(plan.approach)].fit(job)
     if not is_main:
         return
     events.write("stage", stage="scoring", message="timing predictions")
-    temperature = fit_temperature(outcome.validation_logits, job.labels("validation"))
+    temperature, validation_accuracy = 1.0, None
+    if outcome.validation_logits is not None:
+        temperature = fit_temperature(outcome.validation_logits, job.labels("validation"))
+        validation_accuracy = accuracy(job.labels("validation"), outcome.validation_logits.argmax(axis=1))
     record = RunRecord(
         plan=plan,
         task=data.task,
         label_names=data.label_names,
         model=_model_identity(plan),
         data=DataIdentity(
-            hashes=dict(data.hashes), rows={part: len(job.rows(part)) for part in ("train", "validation", "test")}
+            hashes=dict(data.hashes),
+            rows={part: len(job.rows(part)) for part in ("train", "validation", "test")},
+            labels=outcome.labels,
         ),
-        test=item_scores(outcome.test_logits, job.labels("test"), temperature),
-        validation_accuracy=accuracy(job.labels("validation"), outcome.validation_logits.argmax(axis=1)),
+        test=item_scores(outcome.test_logits, job.labels("test"), temperature, outcome.unreadable),
+        validation_accuracy=validation_accuracy,
         temperature=temperature,
         cost=_cost(job, outcome, 0.0 if outcome.cached else spent_before),
         details=outcome.details | ({"old_task": job.old.details} if job.old is not None else {}),
-        versions={"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
-        machine=_machine(),
+        versions=library_versions(),
+        machine=this_machine(),
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         old=old_skill(job.old, outcome.predictor, plan.approach) if job.old is not None else None,
@@ -136,7 +140,7 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
 
 def _learns_first(plan: TransferPlan) -> bool:
     """Whether there is old data that a model learns before it starts."""
-    return plan.old_data is not None and not isinstance(plan.approach, (*CONTROLS, Scratch))
+    return plan.old_data is not None and not isinstance(plan.approach, (*CONTROLS, *PROMPTED, Scratch))
 
 
 def _job(plan: TransferPlan, folder: Path, events: EventWriter) -> Job:
@@ -168,7 +172,12 @@ def _shortage(error: Exception) -> ResourceError | None:
 
 
 def _cost(job: Job, outcome: Outcome, spent_before: float) -> Cost:
-    inputs = job.data.test.select(range(min(20, len(job.data.test))))["input"]
+    inputs = list(job.data.test.select(range(min(TOGETHER, len(job.data.test))))["input"])
+    thousand = (
+        cost_of_thousand(outcome.predictor, inputs)
+        if outcome.remote is None
+        else billed_thousand(outcome.remote, len(job.data.test))
+    )
     files = [file for file in (job.folder / MODEL_FOLDER).rglob("*") if file.is_file()]
     return Cost(
         train_seconds=outcome.train_seconds + spent_before,
@@ -178,8 +187,10 @@ def _cost(job: Job, outcome: Outcome, spent_before: float) -> Cost:
         trainable_parameters=outcome.trainable_parameters,
         total_parameters=outcome.total_parameters,
         disk_mib=sum(file.stat().st_size for file in files) / 2**20,
-        ms_per_prediction=milliseconds_each(outcome.predictor.logits, list(inputs)),
+        ms_per_prediction=thousand.seconds if outcome.remote else milliseconds_each(outcome.predictor.logits, inputs),
         cached=outcome.cached,
+        train_dollars=outcome.train_dollars,
+        thousand=thousand,
     )
 
 
@@ -188,37 +199,6 @@ def _model_identity(plan: TransferPlan) -> ModelIdentity | None:
         return None
     found = identity(plan.model)
     return replace(found, weights_digest="random start") if isinstance(plan.approach, Scratch) else found
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _machine() -> dict[str, str]:
-    import psutil
-    import torch
-    from accelerate import PartialState
-
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": name.rpartition(":")[2].strip(),
-        "cores": str(psutil.cpu_count(logical=True)),
-        "memory_gib": str(round(psutil.virtual_memory().total / 2**30)),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "threads": str(torch.get_num_threads()),
-        "processes": str(PartialState().num_processes),
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

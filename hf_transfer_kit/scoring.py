@@ -8,17 +8,23 @@ from hf_transfer_kit.approaches import Job, KnownTask, Outcome, Predictor
 from hf_transfer_kit.approaches.old_text import text_scorer
 from hf_transfer_kit.approaches.trained import TrainedPredictor
 from hf_transfer_kit.metrics import apply_temperature, log_softmax
-from hf_transfer_kit.plan import Approach, Features, Scratch
+from hf_transfer_kit.plan import PROMPTED, Approach, Features, Scratch
 from hf_transfer_kit.records import DataIdentity, ItemScores, OldSkill, OldText
 
 
-def item_scores(logits: np.ndarray, labels: np.ndarray, temperature: float) -> ItemScores:
-    """The answers in `logits` (rows, classes), as a record keeps them; six digits are enough to compare runs."""
+def item_scores(
+    logits: np.ndarray, labels: np.ndarray, temperature: float, unreadable: np.ndarray | None = None
+) -> ItemScores:
+    """The answers in `logits` (rows, classes), as a record keeps them; six digits are enough to compare runs.
+
+    Args:
+        unreadable: (rows,), True where the answer was none of the classes: that counts as -1.
+    """
     plain, calibrated = log_softmax(logits), apply_temperature(logits, temperature)
     predictions, rows = plain.argmax(axis=1), np.arange(len(labels))
     return ItemScores(
         labels=tuple(labels.tolist()),
-        predictions=tuple(predictions.tolist()),
+        predictions=tuple((predictions if unreadable is None else np.where(unreadable, -1, predictions)).tolist()),
         confidence=_digits(np.exp(plain[rows, predictions])),
         calibrated_confidence=_digits(np.exp(calibrated[rows, predictions])),
         log_likelihood=_digits(calibrated[rows, labels]),
@@ -63,9 +69,9 @@ def _best(logits: np.ndarray, allowed: np.ndarray) -> tuple[int, ...]:
 
 
 def old_text_skill(job: Job, predictor: Predictor) -> OldText | None:
-    """What the old texts still read as in the model of `predictor`; None for controls and a random start."""
+    """What the old texts still read as in the model of `predictor`; None where no pre-trained weight could change."""
     plan = job.plan
-    if job.old_text is None or plan.model is None or isinstance(plan.approach, Scratch):
+    if job.old_text is None or plan.model is None or isinstance(plan.approach, (Scratch, *PROMPTED)):
         return None
     scorer = text_scorer(plan.model, job.task, job.old_text, plan.data.max_length)
     return scorer.compare(predictor.model if isinstance(predictor, TrainedPredictor) else None)  # else: frozen

@@ -21,6 +21,7 @@ LEVELS = [
         "duplicates",
         "metrics",
         "measure",
+        "machine",
         "tasks",
         "isolation",
         "examples",

@@ -12,6 +12,7 @@ from hf_transfer_kit.data.labelled import LabelledData
 from hf_transfer_kit.data.old_text import OldTextData
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import ModelSpec, TransferPlan
+from hf_transfer_kit.prompting.scores import Usage
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.tasks import Task
 
@@ -22,6 +23,13 @@ class Predictor(ABC):
     @abstractmethod
     def logits(self, inputs: Sequence[Any]) -> np.ndarray:
         """(inputs, classes): unnormalised log-probabilities."""
+
+    def usage(self) -> Usage:
+        """What the last call of `logits` cost in tokens; nothing for models that read no prompt."""
+        return Usage()
+
+    def forget(self) -> None:  # noqa: B027  # most keep nothing
+        """Drops what is kept between predictions, so that what that saves can be measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,14 +112,20 @@ class Outcome:
 
     Fields:
         predictor: the model.
-        validation_logits, test_logits: (rows, classes).
+        validation_logits: (rows, classes); None where validation was not looked at.
+        test_logits: (rows, classes).
         train_seconds, train_cpu_seconds, train_flops, peak_memory_mib, trainable_parameters, total_parameters,
             cached: as in `records.Cost`.
         details: what the approach found out by itself, for the record; plain values.
+        labels: labelled examples it looked at, where those are fewer than the rows of train and validation.
+        unreadable: (test rows,), True where an answer was none of the classes; None where that cannot be.
+        train_dollars: as in `records.Cost`.
+        remote: what the test answers cost where another machine gave them; None where this one did, which is then
+            measured.
     """
 
     predictor: Predictor
-    validation_logits: np.ndarray
+    validation_logits: np.ndarray | None
     test_logits: np.ndarray
     train_seconds: float
     train_cpu_seconds: float
@@ -121,6 +135,10 @@ class Outcome:
     total_parameters: int
     cached: bool = False
     details: dict[str, Any] = field(default_factory=dict)
+    labels: int | None = None
+    unreadable: np.ndarray | None = None
+    train_dollars: float = 0.0
+    remote: Usage | None = None
 
 
 class Fit(ABC):

@@ -36,6 +36,11 @@ class ZeroShot:
     search: bool = False
     name: ClassVar[str] = "zero_shot"
 
+    @property
+    def looks_at_labels(self) -> bool:
+        """Whether it uses any label, so that its result depends on how many there are."""
+        return self.search
+
     def __post_init__(self) -> None:
         _check_choices(self, classifier=CLASSIFIERS, calibration=CALIBRATIONS)
 

@@ -3,9 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from hf_transfer_kit.prompting.scores import Scores
+
+if TYPE_CHECKING:
+    from hf_transfer_kit.prompting.prompts import Prompt
 
 Progress = Callable[[int, int], None]  # (inputs done, inputs)
 
@@ -30,7 +33,13 @@ Demonstrations = Sequence[Demonstration] | Retriever
 
 
 class PromptClassifier(ABC):
-    """Scores every label for every input. Trains no weights; results do not depend on batch size or order."""
+    """Scores every label for every input. Trains no weights; results do not depend on batch size or order.
+
+    Attributes:
+        prompt: how it asks; another one may be set before the next `fit`, which keeps the loaded weights.
+    """
+
+    prompt: "Prompt"
 
     @abstractmethod
     def fit(self, labels: Sequence[str], demonstrations: Demonstrations | None = None) -> None:
@@ -54,6 +63,11 @@ class PromptClassifier(ABC):
 
         The next `score` makes it again; its seconds and tokens then count.
         """
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model that an answer needs, after `fit`; 0 where it runs elsewhere."""
+        return 0
 
     @property
     def details(self) -> dict[str, Any]:

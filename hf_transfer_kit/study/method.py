@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hf_transfer_kit.errors import PlanError, did_you_mean
-from hf_transfer_kit.plan import APPROACHES, Approach, Protection, protection_named
+from hf_transfer_kit.plan import APPROACHES, Approach, FewShot, Protection, protection_named
 from hf_transfer_kit.values import to_mapping
 
 
@@ -26,6 +26,11 @@ class Method:
     def name(self) -> str:
         """As in `TransferPlan.method`."""
         return "+".join([self.approach.name, *self.protection.names])
+
+    @property
+    def folder(self) -> str:
+        """Its name in a path; few_shot with how many, of which a study may have several: "few_shot-16"."""
+        return f"{self.name}-{self.approach.shots}" if isinstance(self.approach, FewShot) else self.name
 
     def to_mapping(self) -> dict[str, Any]:
         """As plain values, the name first; without the protection where there is none."""

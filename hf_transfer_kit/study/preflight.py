@@ -2,7 +2,7 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,18 @@ import psutil
 
 from hf_transfer_kit.errors import MissingExtraError, ModelError, PlanError, ResourceError, did_you_mean
 from hf_transfer_kit.plan import (
-    DETERMINISTIC,
+    CONTROLS,
+    PROMPTED,
+    TRAINED,
     Full,
     Gradual,
     Lora,
     ModelSpec,
+    PromptTuning,
     Scratch,
     TopLayers,
     TransferPlan,
+    ZeroShot,
 )
 from hf_transfer_kit.reporting import quantities
 
@@ -26,8 +30,8 @@ if TYPE_CHECKING:
 
 TRACKERS = ("trackio", "tensorboard", "wandb")
 # Memory for weights, gradients and both moments of AdamW, and the weights kept on disk, in sizes of the model.
-MEMORY = {Full: 4.0, Gradual: 4.0, Scratch: 4.0, TopLayers: 2.0, Lora: 1.5}
-KEPT = {Full: 1.0, Gradual: 1.0, Scratch: 1.0, TopLayers: 1.0, Lora: 0.1}
+MEMORY = {Full: 4.0, Gradual: 4.0, Scratch: 4.0, TopLayers: 2.0, Lora: 1.5, PromptTuning: 1.1}
+KEPT = {Full: 1.0, Gradual: 1.0, Scratch: 1.0, TopLayers: 1.0, Lora: 0.1, PromptTuning: 0.1}
 EWC, L2SP = 2.0, 1.0  # sizes of what trains: importance and anchor; the anchor alone. In memory, and on disk meanwhile
 CHECKPOINT = 5.0  # sizes of the model on disk while one run trains: weights, both moments, and the best weights so far
 
@@ -37,7 +41,8 @@ def check_found(models: Sequence[ModelSpec]) -> None:
     from hf_transfer_kit.models import resolve
 
     for model in models:
-        resolve(model)
+        if model.remote is None:
+            resolve(model)
 
 
 def check_models(study: "Study", task_name: str) -> None:
@@ -47,6 +52,7 @@ def check_models(study: "Study", task_name: str) -> None:
         ModelError, PlanError, MissingExtraError: the first that is not.
     """
     from hf_transfer_kit.models import load_config
+    from hf_transfer_kit.prompting.kinds import kind_of, knows_words
     from hf_transfer_kit.tasks import get_task
 
     for tracker in study.training.report_to:
@@ -56,9 +62,43 @@ def check_models(study: "Study", task_name: str) -> None:
             raise MissingExtraError(f"--report-to {tracker} needs a package: pip install {tracker}")
     for model in study.models:
         load_config(model)
-        get_task(task_name).check_model(model)
+        if any(not isinstance(method.approach, PROMPTED) for method in study.methods):
+            get_task(task_name).check_model(model)
         if any(not isinstance(method.approach, Scratch) for method in study.methods):
             _check_weights(model)
+    for model in study.prompt_models:
+        if model.remote is not None:
+            from hf_transfer_kit.prompting.remote_client import find_key
+
+            find_key(model.remote)
+        elif kind_of(model, task_name) and knows_words(model, task_name):
+            _check_weights(model)
+        else:
+            raise ModelError(f"model '{model.name}' reads no words, so that it cannot be asked; choose another one.")
+
+
+def possible(plans: Mapping[str, TransferPlan], task_name: str) -> tuple[dict[str, TransferPlan], list[str]]:
+    """(the plans that can be carried out, a sentence on each approach that is left out).
+
+    Raises:
+        PlanError: all that was asked for is left out.
+    """
+    from hf_transfer_kit.prompting.kinds import knows_words
+
+    kept, left_out = {}, {}
+    for name, plan in plans.items():
+        reason = ""
+        if isinstance(plan.approach, PromptTuning) and task_name != "text-classification":
+            reason = "there is no text to put a prompt before"
+        elif isinstance(plan.approach, ZeroShot) and plan.model and not knows_words(plan.model, task_name):
+            reason = "it reads no label names; models with a text side, such as CLIP, do"
+        if reason:
+            left_out[f"{plan.approach.name} is left out on {plan.model.name if plan.model else ''}: {reason}."] = None
+        else:
+            kept[name] = plan
+    if left_out and all(isinstance(plan.approach, CONTROLS) for plan in kept.values()):
+        raise PlanError(next(iter(left_out)))
+    return kept, list(left_out)
 
 
 def _check_weights(model: ModelSpec) -> None:
@@ -95,10 +135,14 @@ def check_room(plans: Iterable[TransferPlan], out: Path, *, learns_old: bool = F
     """
     from hf_transfer_kit.models import weights_bytes
 
-    with_model = [(plan, weights_bytes(plan.model)) for plan in plans if plan.model is not None]
-    trained = [(plan, size) for plan, size in with_model if not isinstance(plan.approach, DETERMINISTIC)]
+    with_model = [
+        (plan, weights_bytes(plan.model)) for plan in plans if plan.model is not None and plan.model.remote is None
+    ]
+    trained = [(plan, size) for plan, size in with_model if isinstance(plan.approach, TRAINED)]
     learning = {  # the models that learn old data first, once for all runs
-        plan.model: size for plan, size in with_model if learns_old and not isinstance(plan.approach, Scratch)
+        plan.model: size
+        for plan, size in with_model
+        if learns_old and not isinstance(plan.approach, (Scratch, *PROMPTED))
     }
     if not trained and not learning:
         return

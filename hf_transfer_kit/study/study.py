@@ -28,11 +28,13 @@ from hf_transfer_kit.plan import (
     DETERMINISTIC,
     Approach,
     DataSpec,
+    FewShot,
     Majority,
     ModelSpec,
     Shallow,
     Training,
     TransferPlan,
+    ZeroShot,
 )
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.reporting.quantities import whole
@@ -53,6 +55,7 @@ class Study:
 
     Fields:
         models: pre-trained models; each approach runs on every one.
+        prompt_models: more models, which only zero_shot and few_shot run on: larger ones, or remote ones.
         approaches: with protections where a `Method`; the controls (majority class, TF-IDF or raw pixels) are always
             added.
         old_data: what must not be forgotten: a model learns it first, and every approach starts from there. The
@@ -74,6 +77,7 @@ class Study:
     data: DataSpec
     models: tuple[ModelSpec, ...]
     approaches: tuple[Approach | Method, ...]
+    prompt_models: tuple[ModelSpec, ...] = ()
     old_data: DataSpec | None = None
     training: Training = field(default_factory=Training)
     seeds: int = 3
@@ -87,10 +91,14 @@ class Study:
         for size in self.train_sizes:
             if size is not None and size < 1:
                 raise PlanError(f"train size {size} must be >= 1; use all for all examples.")
-        if not self.models and any(not isinstance(method.approach, CONTROLS) for method in self.methods):
-            raise PlanError("no model is given; add --model NAME_OR_FOLDER.")
-        names = [method.name for method in self.methods]
-        self._check_once("model", [model.name for model in self.models])
+        for method in self.methods:
+            if not isinstance(method.approach, CONTROLS) and not self._models_of(method):
+                raise PlanError(f"no model is given for '{method.name}'; add --model NAME_OR_FOLDER.")
+        for model in self.models:
+            if model.remote is not None:
+                raise PlanError(f"model '{model.name}' answers elsewhere, so that it can only be a prompt model.")
+        names = [method.folder for method in self.methods]
+        self._check_once("model", [model.name for model in (*self.models, *self.prompt_models)])
         self._check_once("approach", names)
         self._check_once("train size", ["all" if size is None else str(size) for size in self.train_sizes])
         self.plans()  # each checks itself
@@ -109,10 +117,14 @@ class Study:
     def plans(self) -> dict[str, TransferPlan]:
         """Every run by its folder name below the study's: controls first, then approach by approach, size by size."""
         plans = {}
+        largest = None if None in self.train_sizes else max(size or 0 for size in self.train_sizes)
         for size in self.train_sizes:
             data = replace(self.data, train_size=size)
             for method, model, folder in self._arms():
-                once = isinstance(method.approach, DETERMINISTIC) and size is None
+                without_labels = isinstance(method.approach, ZeroShot) and not method.approach.looks_at_labels
+                if without_labels and size != largest:
+                    continue  # it would answer the same
+                once = without_labels or (isinstance(method.approach, DETERMINISTIC) and size is None)
                 for seed in range(1 if once else self.seeds):
                     name = f"{folder}/{'all' if size is None else size}/seed-{seed}"
                     plans[name] = TransferPlan(
@@ -127,11 +139,16 @@ class Study:
         arms: list[tuple[Method, ModelSpec | None, str]] = [
             (method, None, f"controls/{method.name}") for method in controls
         ]
-        folders = _folders(self.models)
+        folders = _folders((*self.models, *self.prompt_models))
         for method in self.methods:
             if not isinstance(method.approach, CONTROLS):
-                arms += [(method, model, f"{folders[model]}/{method.name}") for model in self.models]
+                arms += [(method, model, f"{folders[model]}/{method.folder}") for model in self._models_of(method)]
         return arms
+
+    def _models_of(self, method: Method) -> tuple[ModelSpec, ...]:
+        """The models that `method` runs on."""
+        more = self.prompt_models if isinstance(method.approach, ZeroShot | FewShot) else ()
+        return (*self.models, *more)
 
     def to_yaml(self) -> str:
         """The study as YAML, as it is kept in its folder."""
@@ -215,23 +232,24 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
     with StudyFolder(Path(out)) as folder:
         watcher.preparing("reading the data")
         folder.check_same(study)
-        preflight.check_found(study.models)
+        preflight.check_found((*study.models, *study.prompt_models))
         data, old = _load(study)
         preflight.check_models(study, data.task)
-        plans = study.plans()
+        plans, left_out = preflight.possible(study.plans(), data.task)
         kept = folder.kept_runs(plans, data.hashes, old)
         missing = {name: plan for name, plan in plans.items() if name not in kept}
         preflight.check_room(missing.values(), folder.path, learns_old=hasattr(old, "label_names"))
         folder.claim(study)
         checks = folder.checks(data, watcher.preparing, old)
         notes = [f"old data: {note}" for note in _about_old(old)]
-        watcher.data_loaded([*data.notes, *notes], checks)
+        watcher.data_loaded([*data.notes, *notes, *left_out], checks)
         watcher.runs_planned(list(missing), len(kept))
         failures = _run_all(missing, folder, watcher)
         records = [RunRecord.load(folder.record_file(name)) for name in plans if folder.record_file(name).exists()]
         if not records:
             raise ResourceError(f"no run succeeded; the first one says: {failures[0].message}")
         comparison = compare(records, checks, failures=failures, command=command)
+        comparison = replace(comparison, warnings=(*comparison.warnings, *left_out))
         write_report(comparison, folder.path)
         return comparison
 
