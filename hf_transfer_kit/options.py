@@ -5,6 +5,7 @@ full,full+ewc  ->  (Method(...), Method(...))
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +14,10 @@ from hf_transfer_kit.errors import PlanError
 
 if TYPE_CHECKING:
     from hf_transfer_kit.plan import DataSpec, Protection
+    from hf_transfer_kit.prompt_options import PromptOptions
     from hf_transfer_kit.study.method import Method
 
-APPROACHES = "features,top_layers,full,lora,scratch"
+APPROACHES = "zero_shot,few_shot,prototype,features,top_layers,full,lora,scratch"
 APPROACHES_WITH_OLD_DATA = "full,full+ewc,full+replay,gradual,lora+replay"
 
 DATA_HELP = "A Hub name, a CSV, TSV, JSON, JSONL or Parquet file, a folder of those by split or of images by class."
@@ -33,8 +35,9 @@ DropRare = Annotated[bool, typer.Option("--drop-rare", help="Leave out classes w
 Approaches = Annotated[
     str | None,
     typer.Option(
-        help="Any of features, top_layers, full, gradual, lora, scratch; +ewc, +l2sp, +replay guard old data. "
-        f"The controls always run too. Default: {APPROACHES}; with --old-data {APPROACHES_WITH_OLD_DATA}.",
+        help="Any of zero_shot, few_shot, prototype, features, top_layers, full, gradual, lora, prompt_tuning, "
+        "scratch; +ewc, +l2sp, +replay guard old data. The controls always run too. "
+        f"Default: {APPROACHES}; with --old-data {APPROACHES_WITH_OLD_DATA}.",
     ),
 ]
 OldData = Annotated[
@@ -45,11 +48,33 @@ OldInputColumn = Annotated[str | None, typer.Option(help="Its column with the te
 OldLabelColumn = Annotated[str | None, typer.Option(help="Its column with the label; else found.")]
 ReplayRatio = Annotated[float | None, typer.Option(help="Share of old examples in a batch of +replay; else 0.1.")]
 EwcStrength = Annotated[float | None, typer.Option(help="Strength of +ewc; else its own default.")]
+PromptFile = Annotated[Path | None, typer.Option("--prompt", help="A prompt file (YAML or Jinja); else built in.")]
+Search = Annotated[bool, typer.Option("--search", help="Choose among prompts and examples on validation.")]
+Orders = Annotated[int, typer.Option(help="Orders of the examples to try on validation; the worst is shown.")]
+Calibration = Annotated[str, typer.Option(help="Of prompted scores: batch, contextual or none.")]
+Choose = Annotated[str, typer.Option("--choose", help="Examples in a prompt: auto, balanced or nearest.")]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", help="OpenAI-compatible server of the model; its key: TRANSFER_KIT_API_KEY."),
+]
+Provider = Annotated[
+    str | None, typer.Option(help="Hugging Face inference provider of the model, or auto; key: hf auth login.")
+]
+Price = Annotated[
+    str | None, typer.Option(help="Dollars per million tokens, prompt and answer: 0.15,0.60; 0: your own server.")
+]
+MaxDollars = Annotated[float | None, typer.Option(help="Most dollars that remote answers may cost.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def methods_of(
-    approaches: str | None, *, old_data: bool, top_blocks: int, replay_ratio: float | None, ewc_strength: float | None
+    approaches: str | None,
+    *,
+    old_data: bool,
+    top_blocks: int,
+    replay_ratio: float | None,
+    ewc_strength: float | None,
+    prompted: "PromptOptions",
 ) -> "tuple[Method, ...]":
     """What --approaches names, with the settings of the options beside it.
 
@@ -63,7 +88,8 @@ def methods_of(
     names = words(default if approaches is None else approaches)
     if not names:
         raise PlanError("--approaches names none; give for example features,full.")
-    methods = [method_named(name, "--approaches", {"top_layers": TopLayers(blocks=top_blocks)}) for name in names]
+    settings = {"top_layers": TopLayers(blocks=top_blocks), **prompted.approaches()}
+    methods = [method_named(name, "--approaches", settings) for name in names]
     for option, value, protection in (
         ("--replay-ratio", replay_ratio, "replay"), ("--ewc-strength", ewc_strength, "ewc"),
     ):  # fmt: skip

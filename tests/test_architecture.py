@@ -35,11 +35,11 @@ LEVELS = [
     ["approaches", "reporting"],
     ["run", "progress", "scoring"],
     ["study", "prediction", "demo"],
-    ["options"],
-    ["cli", "__init__"],
+    ["options", "prompt_options"],
+    ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "cli", "__init__",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "prompt_options", "cli", "commands", "__init__",
 ]  # fmt: skip
 
 

@@ -147,6 +147,7 @@ class StudyFolder:
                         f"model '{plan.model.name}' has changed since the runs in '{self.path}' were made; choose "
                         "another --out."
                     )
+            _check_prompt(plan, record)
             kept.add(name)
         return kept
 
@@ -188,6 +189,17 @@ class StudyFolder:
             report = with_old_leaks(report, data, labelled)
         write_json(path, {"hashes": hashes, "report": report.to_mapping()})
         return report
+
+
+def _check_prompt(plan: TransferPlan, record: RunRecord) -> None:
+    """Raises OutputError where a prompt file is no longer what the run asked with."""
+    file = getattr(plan.approach, "prompt", None)
+    if file is None:
+        return
+    from hf_transfer_kit.prompting.prompts import load_prompt
+
+    if load_prompt(file).to_yaml() != record.details.get("prompt_text"):
+        raise OutputError(f"prompt file '{file}' has changed since the runs were made; choose another --out.")
 
 
 def _is_other(record: RunRecord, old: "LabelledData | OldTextData | None") -> bool:

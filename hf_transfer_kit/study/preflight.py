@@ -53,8 +53,11 @@ def check_models(study: "Study", task_name: str) -> None:
     """
     from hf_transfer_kit.models import load_config
     from hf_transfer_kit.prompting.kinds import kind_of, knows_words
+    from hf_transfer_kit.prompting.prompts import load_prompt
     from hf_transfer_kit.tasks import get_task
 
+    for file in {getattr(method.approach, "prompt", None) for method in study.methods} - {None}:
+        load_prompt(file)
     for tracker in study.training.report_to:
         if tracker not in TRACKERS:
             raise PlanError(f"--report-to: unknown experiment tracker '{tracker}'; {did_you_mean(tracker, TRACKERS)}")

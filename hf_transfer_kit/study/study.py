@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -21,8 +21,6 @@ from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import Comparison, Failure
 from hf_transfer_kit.errors import PlanError, ResourceError
-from hf_transfer_kit.events import Event
-from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import (
     CONTROLS,
     DETERMINISTIC,
@@ -42,6 +40,7 @@ from hf_transfer_kit.reporting.report import write_report
 from hf_transfer_kit.study.folder import FORMAT, VERSION, StudyFolder
 from hf_transfer_kit.study.method import Method
 from hf_transfer_kit.study.run_process import RunProcesses
+from hf_transfer_kit.study.watcher import Silent, Watcher
 from hf_transfer_kit.values import to_mapping
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ class Study:
         training: the loop of the trained approaches.
         seeds: runs of each approach, with seeds 0, 1, ...; what has no randomness runs once.
         train_sizes: labelled training examples, one point of the learning curve each; None: all of them.
+        dollars_per_hour: what this machine costs, to set training against billed answers; None: not known.
 
     Raises:
         PlanError: there is nothing to compare, something is given twice, a number is out of range, an approach takes
@@ -82,6 +82,7 @@ class Study:
     training: Training = field(default_factory=Training)
     seeds: int = 3
     train_sizes: tuple[int | None, ...] = (None,)
+    dollars_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -168,50 +169,6 @@ def _folders(models: Sequence[ModelSpec]) -> dict[ModelSpec, str]:
     return names
 
 
-class Watcher(Protocol):
-    """Who is told how a study goes."""
-
-    def preparing(self, what: str, done: int = 0, total: int = 0) -> None:
-        """Before the first run: `what` goes on ("reading the data"); `total` 0: nobody knows how long."""
-
-    def data_loaded(self, notes: Sequence[str], checks: CheckReport) -> None:
-        """The data is read and checked."""
-
-    def runs_planned(self, missing: Sequence[str], kept: int) -> None:
-        """The runs to come, by name and in order; `kept` others have a record from before."""
-
-    def run_started(self, name: str, number: int, total: int) -> None:
-        """Run `number` (from 1) of `total` begins."""
-
-    def run_event(self, event: Event) -> None:
-        """The current run says something."""
-
-    def run_ended(self, name: str, message: str, seconds: float) -> None:
-        """The current run has a record, or failed with `message`."""
-
-
-class Silent:
-    """A Watcher that looks away."""
-
-    def preparing(self, what: str, done: int = 0, total: int = 0) -> None:
-        """Says nothing."""
-
-    def data_loaded(self, notes: Sequence[str], checks: CheckReport) -> None:
-        """Says nothing."""
-
-    def runs_planned(self, missing: Sequence[str], kept: int) -> None:
-        """Says nothing."""
-
-    def run_started(self, name: str, number: int, total: int) -> None:
-        """Says nothing."""
-
-    def run_event(self, event: Event) -> None:
-        """Says nothing."""
-
-    def run_ended(self, name: str, message: str, seconds: float) -> None:
-        """Says nothing."""
-
-
 def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, command: str = "") -> Comparison:
     """Runs what is missing of `study` in `out`, and writes report.md, report.html and comparison.json there.
 
@@ -248,7 +205,9 @@ def carry_out(study: Study, out: Path | str, watcher: Watcher | None = None, com
         records = [RunRecord.load(folder.record_file(name)) for name in plans if folder.record_file(name).exists()]
         if not records:
             raise ResourceError(f"no run succeeded; the first one says: {failures[0].message}")
-        comparison = compare(records, checks, failures=failures, command=command)
+        comparison = compare(
+            records, checks, failures=failures, command=command, dollars_per_hour=study.dollars_per_hour
+        )
         comparison = replace(comparison, warnings=(*comparison.warnings, *left_out))
         write_report(comparison, folder.path)
         return comparison

@@ -17,7 +17,8 @@ from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, Majority, Model
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.study import preflight
 from hf_transfer_kit.study.folder import StudyFolder
-from hf_transfer_kit.study.study import Silent, Study, carry_out
+from hf_transfer_kit.study.study import Study, carry_out
+from hf_transfer_kit.study.watcher import Silent
 
 
 class Watching(Silent):
