@@ -3,10 +3,13 @@ import pytest
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.options import APPROACHES, APPROACHES_WITH_OLD_DATA, methods_of, old_spec, train_size, words
 from hf_transfer_kit.plan import DataSpec
+from hf_transfer_kit.prompt_options import PromptOptions
 
 
 def methods(approaches, old_data=True, **settings):
-    settings = {"top_blocks": 2, "replay_ratio": None, "ewc_strength": None} | settings
+    settings = {
+        "top_blocks": 2, "replay_ratio": None, "ewc_strength": None, "prompted": PromptOptions(),
+    } | settings  # fmt: skip
     return methods_of(approaches, old_data=old_data, **settings)
 
 

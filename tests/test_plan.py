@@ -16,16 +16,21 @@ from hf_transfer_kit.plan import (
     Full,
     Gradual,
     L2spSettings,
+    FewShot,
     Lora,
     Majority,
     ModelSpec,
+    PromptTuning,
     Protection,
+    Prototype,
+    Remote,
     ReplaySettings,
     Scratch,
     Shallow,
     TopLayers,
     Training,
     TransferPlan,
+    ZeroShot,
     protection_named,
 )
 
@@ -33,7 +38,10 @@ HEAD = "format: hf_transfer_kit.plan\nversion: 1\ndata: {path: a.csv}\nmodel: {n
 OLD = "approach: full\nold_data: {path: old.csv}\n"
 SETTINGS = [
     Majority(), Shallow(), Features(), Features(layer="mean"), Features(layer=-2), TopLayers(), Full(),
-    Gradual(), Lora(), Scratch(),
+    Gradual(), Lora(), Scratch(), ZeroShot(), FewShot(), Prototype(), PromptTuning(),
+    ZeroShot(classifier="causal", prompt="mine.yaml", calibration="contextual", search=True),
+    FewShot(shots=4, choose="nearest", orders=3), Prototype(names=False),
+    PromptTuning(virtual_tokens=5, learning_rate=0.1, head_learning_rate=1e-4),
     TopLayers(blocks=0, learning_rate=1e-5, head_learning_rate=2e-3, decay=1.0, cache_limit_mib=0),
     Full(learning_rate=3e-5, decay=0.5), Gradual(opening_share=1.0, order="lp_ft"),
     Lora(rank=2, alpha=4, learning_rate=None), Scratch(learning_rate=1e-4),
@@ -107,7 +115,8 @@ def one_change_each():
     other = {int: 3, float: 0.31, str: "other", bool: True}
     special = {"precision": "bf16", "report_to": ("wandb",), "blocks": ("a",), "accumulation": 4, "train_size": 9}
     special |= {"learning_rate": 0.31, "dropout": 0.31, "layer": 3, "order": "lp_ft", "strength": 0.31, "memory": 9}
-    special |= {"importance": "mas", "sampler": "herding"}
+    special |= {"importance": "mas", "sampler": "herding", "remote": Remote(url="http://a/v1"), "names": False}
+    special |= {"classifier": "causal", "calibration": "contextual", "choose": "nearest"}
 
     def changed(value):
         for each in dataclasses.fields(value):

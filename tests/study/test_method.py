@@ -1,7 +1,19 @@
 import pytest
 
 from hf_transfer_kit.errors import PlanError
-from hf_transfer_kit.plan import DataSpec, EwcSettings, Features, Full, Gradual, ModelSpec, Protection, TopLayers
+from hf_transfer_kit.plan import (
+    DataSpec,
+    EwcSettings,
+    Features,
+    FewShot,
+    Full,
+    Gradual,
+    ModelSpec,
+    Protection,
+    Remote,
+    TopLayers,
+    ZeroShot,
+)
 from hf_transfer_kit.study.method import Method, method_named
 from hf_transfer_kit.study.study import Study
 
@@ -67,3 +79,32 @@ def test_the_file_of_a_study_names_its_methods():
     assert text.count("protection:") == 1
     assert "strength: 3.0" in text
     assert "path: old.csv" in text
+
+
+def test_prompts_run_on_prompt_models_too_and_zero_shot_once_whatever_the_sizes():
+    remote = ModelSpec(name="big/chat", remote=Remote(url="http://127.0.0.1:1/v1"))
+    study = Study(
+        **USUAL, approaches=(ZeroShot(), FewShot(shots=4), FewShot(shots=8), Full()), prompt_models=(remote,),
+        seeds=2, train_sizes=(10, 20),
+    )  # fmt: skip
+
+    names = [name for name in study.plans() if not name.startswith("controls")]
+
+    assert [name for name in names if "zero_shot" in name] == ["a/zero_shot/20/seed-0", "chat/zero_shot/20/seed-0"]
+    assert [name for name in names if name.startswith("chat/few")] == [
+        f"chat/few_shot-{shots}/{size}/seed-{seed}" for size in (10, 20) for shots in (4, 8) for seed in (0, 1)
+    ]
+    assert not [name for name in names if name.startswith("chat/full")]
+    looking = Study(**USUAL, approaches=(ZeroShot(search=True),), seeds=1, train_sizes=(10, 20))
+    assert len([name for name in looking.plans() if "zero_shot" in name]) == 2  # it chooses with the labels there are
+
+
+def test_only_prompts_can_be_compared_on_a_model_that_answers_elsewhere():
+    remote = ModelSpec(name="big/chat", remote=Remote(url="http://127.0.0.1:1/v1"))
+
+    with pytest.raises(PlanError, match="no model is given for 'full'"):
+        Study(data=USUAL["data"], models=(), prompt_models=(remote,), approaches=(ZeroShot(), Full()))
+    with pytest.raises(PlanError, match="can only be a prompt model"):
+        Study(data=USUAL["data"], models=(remote,), approaches=(ZeroShot(),))
+    with pytest.raises(PlanError, match="'few_shot-4' is given twice"):
+        Study(**USUAL, approaches=(FewShot(shots=4), FewShot(shots=4, choose="nearest")))
