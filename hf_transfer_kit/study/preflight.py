@@ -71,7 +71,7 @@ def check_models(study: "Study", task_name: str) -> None:
             _check_weights(model)
     for model in study.prompt_models:
         if model.remote is not None:
-            from hf_transfer_kit.prompting.remote_client import find_key
+            from hf_transfer_kit.prompting.remote_access import find_key
 
             find_key(model.remote)
         elif kind_of(model, task_name) and knows_words(model, task_name):
