@@ -10,11 +10,12 @@ from torch import nn
 
 from hf_transfer_kit.approaches.approach import Job
 from hf_transfer_kit.approaches.head import output_parameters
+from hf_transfer_kit.approaches.prompt_tuning import with_soft_prompt
 from hf_transfer_kit.blocks import Blocks, find_blocks
 from hf_transfer_kit.errors import PlanError, UnsupportedSetupError
 from hf_transfer_kit.freezing import keep_in_eval
 from hf_transfer_kit.optim import discriminative_lr
-from hf_transfer_kit.plan import Full, Gradual, Lora, Scratch, TopLayers
+from hf_transfer_kit.plan import Full, Gradual, Lora, PromptTuning, Scratch, TopLayers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Built:
         optimizer: over what trains.
         blocks: the units of `model`.
         open_blocks: how many top blocks train (all of them unless the approach is top_layers).
+        virtual_tokens: vectors of a soft prompt, which the model reads before every text.
     """
 
     model: Any
@@ -34,6 +36,7 @@ class Built:
     optimizer: torch.optim.Optimizer
     blocks: Blocks
     open_blocks: int
+    virtual_tokens: int = 0
 
 
 def build(job: Job) -> Built:
@@ -47,7 +50,7 @@ def build(job: Job) -> Built:
 
     plan, approach = job.plan, job.plan.approach
     spec = job.start
-    if spec is None or not isinstance(approach, TopLayers | Full | Gradual | Lora | Scratch):
+    if spec is None or not isinstance(approach, TopLayers | Full | Gradual | Lora | PromptTuning | Scratch):
         raise PlanError(f"approach '{approach.name}' is not one that trains a model.")
     set_seed(plan.seed)  # the new head starts the same in every approach of one seed
     processor = job.task.load_processor(spec)
@@ -57,7 +60,7 @@ def build(job: Job) -> Built:
         new = output_parameters(model)  # rows for new labels lie beside those for old ones
     if plan.training.dropout is not None:
         set_dropout(model, plan.training.dropout)
-    if isinstance(approach, Lora):
+    if isinstance(approach, Lora | PromptTuning):
         return _with_adapters(job, model, processor, new)
     blocks = find_blocks(model, spec.blocks)
     open_blocks = min(approach.blocks, len(blocks)) if isinstance(approach, TopLayers) else len(blocks)
@@ -93,12 +96,37 @@ def _head_rate(job: Job, approach: Any, rate: float) -> float:
 
 
 def _with_adapters(job: Job, model: Any, processor: Any, new: list[str]) -> Built:
-    """Low-rank adapters on every linear and plain convolution layer of the body; the head trains as a whole."""
+    """What peft adds to a frozen body, low-rank adapters or a soft prompt; the head trains as a whole."""
+    approach, spec = job.plan.approach, job.start
+    assert isinstance(approach, Lora | PromptTuning) and spec is not None  # noqa: S101  # `build` has looked
+    heads = sorted({_head_module(model, name) for name in new})
+    if isinstance(approach, PromptTuning):
+        rate, head_rate = approach.learning_rate, approach.head_learning_rate
+        adapted = with_soft_prompt(
+            model, processor, approach, job.data.label_names, heads=heads, max_length=job.plan.data.max_length
+        )
+    else:
+        rate = approach.learning_rate or 1e-3
+        head_rate = _head_rate(job, approach, rate)
+        adapted = _with_lora(model, approach, heads)
+    adapted.peft_config["default"].base_model_name_or_path = spec.name
+    keep_in_eval(adapted, _batch_norms(adapted))
+    blocks = find_blocks(adapted)
+    trained_heads = [n for n, p in adapted.named_parameters() if p.requires_grad and ".modules_to_save." in n]
+    optimizer = discriminative_lr(
+        adapted, rate, head_lr=head_rate, decay=1.0,
+        weight_decay=job.plan.training.weight_decay, new_parameters=trained_heads, blocks=blocks,
+    )  # fmt: skip
+    return Built(
+        model=adapted, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=len(blocks),
+        virtual_tokens=approach.virtual_tokens if isinstance(approach, PromptTuning) else 0,
+    )  # fmt: skip
+
+
+def _with_lora(model: Any, approach: Lora, heads: list[str]) -> Any:
+    """Low-rank adapters on every linear and plain convolution layer of the body."""
     from peft import LoraConfig, TaskType, get_peft_model
 
-    approach, spec = job.plan.approach, job.start
-    assert isinstance(approach, Lora) and spec is not None  # noqa: S101  # `build` has looked
-    heads = sorted({_head_module(model, name) for name in new})
     targets = lora_targets(model, heads)
     if not targets:
         raise UnsupportedSetupError(f"{type(model).__name__} has no linear or convolution layer to adapt; use full.")
@@ -109,16 +137,7 @@ def _with_adapters(job: Job, model: Any, processor: Any, new: list[str]) -> Buil
     )  # fmt: skip
     adapted = get_peft_model(model, config)
     show_geometry(adapted)
-    adapted.peft_config["default"].base_model_name_or_path = spec.name
-    keep_in_eval(adapted, _batch_norms(adapted))
-    blocks = find_blocks(adapted)
-    trained_heads = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_" not in n]
-    rate = approach.learning_rate or 1e-3
-    optimizer = discriminative_lr(
-        adapted, rate, head_lr=_head_rate(job, approach, rate), decay=1.0,
-        weight_decay=job.plan.training.weight_decay, new_parameters=trained_heads, blocks=blocks,
-    )  # fmt: skip
-    return Built(model=adapted, processor=processor, optimizer=optimizer, blocks=blocks, open_blocks=len(blocks))
+    return adapted
 
 
 def lora_targets(model: nn.Module, heads: Iterable[str]) -> list[str]:

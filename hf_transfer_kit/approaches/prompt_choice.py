@@ -11,7 +11,7 @@ from hf_transfer_kit.plan import FewShot, Prototype, ZeroShot
 from hf_transfer_kit.prompting.built_in import built_in
 from hf_transfer_kit.prompting.classifier import Demonstration, Demonstrations, PromptClassifier
 from hf_transfer_kit.prompting.demonstrations import NearestTexts, balanced, in_orders
-from hf_transfer_kit.prompting.kinds import EMBEDDING, IMAGE_TEXT
+from hf_transfer_kit.prompting.kinds import EMBEDDING, IMAGE_TEXT, kind_of
 from hf_transfer_kit.prompting.prompts import Prompt, load_prompt
 from hf_transfer_kit.prompting.scores import Scores, Usage
 
@@ -94,6 +94,8 @@ def choose(job: Job, kind: str, classifier: PromptClassifier, correct: Correct) 
 def candidates(job: Job, kind: str) -> list[Candidate]:
     """The ways to ask that a job may use: one, or with `search` every prompt with several draws of demonstrations."""
     approach = job.plan.approach
+    if isinstance(approach, Prototype):
+        kind = IMAGE_TEXT if kind_of(job.plan.model, job.task.name) == IMAGE_TEXT else EMBEDDING
     prompts = [load_prompt(approach.prompt)] if approach.prompt else list(built_in(kind, job.task.input_noun))
     searching = not isinstance(approach, Prototype) and approach.search
     prompts = prompts if searching else prompts[:1]

@@ -1,4 +1,4 @@
-"""`top_layers`, `full`, `gradual`, `lora`, `scratch`: what goes through the Trainer."""
+"""`top_layers`, `full`, `gradual`, `lora`, `prompt_tuning`, `scratch`: what goes through the Trainer."""
 
 import shutil
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
 from hf_transfer_kit.approaches.build import Built, build, show_geometry
 from hf_transfer_kit.approaches.loop import history, train
 from hf_transfer_kit.approaches.operations import training_flops, unit_flops
+from hf_transfer_kit.approaches.prompt_tuning import skip_padding
 from hf_transfer_kit.approaches.protections import protections
 from hf_transfer_kit.approaches.rows import LABEL, Rows
 from hf_transfer_kit.approaches.start import noted_model, write_note
@@ -20,7 +21,7 @@ from hf_transfer_kit.boundary import KEY, Boundary, NoShortCutError, Stored
 from hf_transfer_kit.features import batches_by_length
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.models import device
-from hf_transfer_kit.plan import Lora, ModelSpec, TopLayers
+from hf_transfer_kit.plan import Lora, ModelSpec, PromptTuning, TopLayers
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.tasks import Task, get_task
 
@@ -64,6 +65,7 @@ class TrainedFit(Fit):
                 )
                 for part in ("train", "validation")
             )  # fmt: skip
+            train_rows.lengths += built.virtual_tokens  # they are computed on like those of the text
             guard = protections(job, built)
             flops = unit_flops(built.model, train_rows, guard.phases)
             trainable = sum(p.numel() for p in built.model.parameters() if p.requires_grad)
@@ -97,7 +99,7 @@ class TrainedFit(Fit):
 
     def load(self, record: RunRecord, folder: Path) -> TrainedPredictor:
         task, spec = get_task(record.task), ModelSpec(name=str(folder))
-        if isinstance(record.plan.approach, Lora) and record.plan.model is not None:
+        if isinstance(record.plan.approach, Lora | PromptTuning) and record.plan.model is not None:
             from peft import PeftModel
 
             # Adapters are kept without the model they stand on.
@@ -105,7 +107,10 @@ class TrainedFit(Fit):
             processor = task.load_processor(spec)
             base, _ = task.load_classifier(spec, record.label_names, processor)
             model: Any = PeftModel.from_pretrained(base, str(folder))
-            show_geometry(model)
+            if isinstance(record.plan.approach, Lora):
+                show_geometry(model)
+            else:
+                skip_padding(model)
         else:
             processor = task.load_processor(spec)
             model, _ = task.load_classifier(spec, record.label_names, processor)
@@ -193,5 +198,5 @@ def _save(built: Built, job: Job) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     built.model.save_pretrained(folder)
     built.processor.save_pretrained(folder)
-    if job.old is not None and isinstance(job.plan.approach, Lora):
+    if job.old is not None and isinstance(job.plan.approach, Lora | PromptTuning):
         write_note(folder, job.old.key)

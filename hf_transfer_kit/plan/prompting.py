@@ -100,11 +100,15 @@ class PromptTuning:
         virtual_tokens: of the soft prompt, >= 1.
         learning_rate: of the soft prompt.
         head_learning_rate: of the head.
+
+    Measured on the demo's sentences (MiniLM, 160 examples, 80 steps of 16, 130 test sentences, mean of two seeds):
+    test accuracy 0.54 with a learning rate of 3e-1, 0.64 with 3e-2, 0.60 with 1e-2; 3e-3 learns more slowly (0.62 and
+    0.66 with 3e-2 on the first seed). With 1e-3 for the head, 3e-2 reaches 0.29 only.
     """
 
     virtual_tokens: int = 20
     learning_rate: float = 3e-2
-    head_learning_rate: float = 1e-3
+    head_learning_rate: float = 1e-2
     name: ClassVar[str] = "prompt_tuning"
 
     def __post_init__(self) -> None:
