@@ -5,7 +5,7 @@ and answers. The prompt is exported as model/prompt.yaml, and what the model rea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hf_transfer_kit.approaches.prompt_choice import Choice, choose
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.metrics import accuracy
-from hf_transfer_kit.plan import FewShot, Prototype, ZeroShot
+from hf_transfer_kit.plan import FewShot, ModelSpec, Prototype, ZeroShot
 from hf_transfer_kit.prompting.calibration import CONTENT_FREE, batch_offsets, calibrated, contextual_offsets
 from hf_transfer_kit.prompting.classifier import PromptClassifier
 from hf_transfer_kit.prompting.kinds import REMOTE, kind_of, knows_words
@@ -27,6 +27,7 @@ from hf_transfer_kit.prompting.scores import Scores, Usage
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.tasks import get_task
 
+SPENT_FILE, STUDY_FILE = "spent.json", "study.yaml"
 CALIBRATION_INPUTS = 128  # unlabelled training inputs that batch calibration looks at
 
 
@@ -72,6 +73,7 @@ class PromptedFit(Fit):
         classifier = make_classifier(
             kind, model, Prompt(name="none yet"), job.task, shots=getattr(approach, "shots", 1),
             names=getattr(approach, "names", True) and knows_words(model, job.task.name),
+            ledger=_ledger(job.folder),
         )  # fmt: skip
         wanted = "none" if kind in (PROTOTYPE, REMOTE) else approach.calibration  # type: ignore[union-attr]
         with Meter() as meter:
@@ -98,7 +100,7 @@ class PromptedFit(Fit):
             labels=_labels(job, choice),
             unreadable=test.unreadable if test.unreadable.any() else None,
             train_dollars=spent.dollars,
-            remote=test.usage if kind == REMOTE else None,
+            remote=_at_list_price(test.usage, model) if model.remote else None,
         )  # fmt: skip
 
     def load(self, record: RunRecord, folder: Path) -> PromptedPredictor:
@@ -112,6 +114,11 @@ class PromptedFit(Fit):
         )  # fmt: skip
         classifier.fit(record.label_names, chosen.demonstrations)
         return PromptedPredictor(classifier, offsets)
+
+
+def _ledger(folder: Path) -> Path:
+    """Where a run's dollars are counted: with those of the whole comparison, whose limit it is, if it is part of one."""
+    return next((above for above in folder.parents if (above / STUDY_FILE).exists()), folder) / SPENT_FILE
 
 
 def _calibrate(job: Job, classifier: PromptClassifier, wanted: str) -> Calibration:
@@ -139,6 +146,15 @@ def _corrected(wanted: str, classifier: PromptClassifier, log_scores: np.ndarray
     if wanted == "batch":
         return calibrated(log_scores, batch_offsets(log_scores))
     return calibrated(log_scores, contextual_offsets(classifier.score(CONTENT_FREE).log_scores))
+
+
+def _at_list_price(usage: Usage, model: ModelSpec) -> Usage:
+    """What the answers cost whoever asks first: those kept from an earlier run were paid for then."""
+    remote = model.remote
+    if remote is None:
+        return usage
+    prompt = usage.tokens_in + usage.tokens_cached
+    return replace(usage, dollars=(prompt * remote.price_in + usage.tokens_out * remote.price_out) / 1e6)
 
 
 def _labels(job: Job, choice: Choice) -> int:

@@ -1,5 +1,6 @@
 """A classifier for a kind of model; the one place that knows them all. To add a kind: a class, and a line here."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_transfer_kit.errors import PromptError, did_you_mean
@@ -16,14 +17,16 @@ KINDS = ("causal", "masked", "encoder_decoder", IMAGE_TEXT, EMBEDDING, REMOTE, P
 
 
 def make_classifier(
-    kind: str, model: ModelSpec, prompt: Prompt, task: "Task", *, shots: int = 16, names: bool = True
-) -> PromptClassifier:
+    kind: str, model: ModelSpec, prompt: Prompt, task: "Task", *, shots: int = 16, names: bool = True,
+    ledger: Path | None = None,
+) -> PromptClassifier:  # fmt: skip
     """The classifier of that kind, not fitted yet; imports what only it needs.
 
     Args:
         kind: as `kinds.kind_of` gives it, or "prototype".
         shots: of embeddings: how many nearest examples answer.
         names: of prototypes: whether label names count.
+        ledger: of remote models: file that keeps what was spent; None: the limit holds for this classifier alone.
 
     Example:
         >>> from hf_transfer_kit.tasks import get_task
@@ -49,16 +52,20 @@ def make_classifier(
         return EncoderDecoderClassifier(model, prompt, input_noun=noun)
     if kind == REMOTE:
         from hf_transfer_kit.prompting.remote import RemoteClassifier
+        from hf_transfer_kit.prompting.spending import Spending
 
-        return RemoteClassifier(model, prompt, input_noun=noun)
+        spending = Spending(model.remote, ledger) if model.remote is not None else None
+        return RemoteClassifier(model, prompt, input_noun=noun, spending=spending)
     if kind == IMAGE_TEXT:
         from hf_transfer_kit.prompting.image_text import ImageTextClassifier
 
-        return ImageTextClassifier(model, prompt, input_noun=noun)
-    from hf_transfer_kit.prompting.embedding import EmbeddingClassifier, PrototypeClassifier
-
+        return ImageTextClassifier(model, prompt, input_noun=noun, shots=shots)
     if kind == PROTOTYPE:
+        from hf_transfer_kit.prompting.prototype import PrototypeClassifier
+
         return PrototypeClassifier(model, prompt, task=task, names=names)
     if kind == EMBEDDING:
+        from hf_transfer_kit.prompting.embedding import EmbeddingClassifier
+
         return EmbeddingClassifier(model, prompt, task=task, shots=shots)
     raise PromptError(f"there is no classifier of kind '{kind}'; {did_you_mean(kind, KINDS)}")

@@ -13,7 +13,7 @@ class Usage:
     Fields:
         tokens_in: prompt tokens the model had to read (for images: patches are not counted).
         tokens_cached: prompt tokens it did not read again, because their states, or the whole answer, were kept.
-        tokens_out: label tokens evaluated, or tokens written by a remote model.
+        tokens_out: label tokens evaluated, or tokens written by a remote model, kept answers included.
         requests: to a remote model, those repeated after an error included.
         seconds: wall time.
         dollars: billed; 0 for models that run here.

@@ -45,13 +45,14 @@ def stand_in(monkeypatch, text_csv):
     """Puts the stand-in in the place of every model; gives the list of those that were made."""
     made = []
 
-    def make(kind, model, prompt, task, *, shots=16, names=True):
+    def make(kind, model, prompt, task, **settings):
         made.append(WordCounter(prompt))
         return made[-1]
 
     monkeypatch.chdir(text_csv.parent)
     monkeypatch.setattr(prompted, "make_classifier", make)
-    monkeypatch.setattr(prompted, "kind_of", lambda model, task, asked="auto": "causal")
+    for module in (prompted, prompt_choice):
+        monkeypatch.setattr(module, "kind_of", lambda model, task, asked="auto": "causal")
     prompts = (Prompt(name="right", template="{{ input }}"), Prompt(name="wrong", template="{{ input }}?"))
     monkeypatch.setattr(prompt_choice, "built_in", lambda kind, noun: prompts)
     return made
