@@ -13,19 +13,21 @@ import numpy as np
 
 from hf_transfer_kit.approaches.answering import load_answering, save_answering
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
+from hf_transfer_kit.approaches.kept_vectors import KeptVectors, LearningCost
 from hf_transfer_kit.approaches.prompt_choice import Choice, choose
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.measure import Meter
 from hf_transfer_kit.metrics import accuracy
-from hf_transfer_kit.plan import FewShot, ModelSpec, Prototype, ZeroShot
+from hf_transfer_kit.plan import FewShot, ModelSpec, Prototype, TransferPlan, ZeroShot
 from hf_transfer_kit.prompting.calibration import CONTENT_FREE, batch_offsets, calibrated, contextual_offsets
 from hf_transfer_kit.prompting.classifier import PromptClassifier
+from hf_transfer_kit.prompting.embedding import VectorClassifier
 from hf_transfer_kit.prompting.kinds import REMOTE, kind_of, knows_words
 from hf_transfer_kit.prompting.make import PROTOTYPE, make_classifier
 from hf_transfer_kit.prompting.prompts import Prompt
 from hf_transfer_kit.prompting.scores import Scores, Usage
 from hf_transfer_kit.records import RunRecord
-from hf_transfer_kit.tasks import get_task
+from hf_transfer_kit.tasks import Task, get_task
 
 SPENT_FILE, STUDY_FILE = "spent.json", "study.yaml"
 CALIBRATION_INPUTS = 128  # unlabelled training inputs that batch calibration looks at
@@ -70,19 +72,21 @@ class PromptedFit(Fit):
             raise PlanError(f"approach '{approach.name}' is not one that prompts a model.")
         kind = PROTOTYPE if isinstance(approach, Prototype) else kind_of(model, job.task.name, approach.classifier)
         job.events.write("stage", stage="loading", message=f"loading {model.name}")
-        classifier = make_classifier(
-            kind, model, Prompt(name="none yet"), job.task, shots=getattr(approach, "shots", 1),
-            names=getattr(approach, "names", True) and knows_words(model, job.task.name),
-            ledger=_ledger(job.folder),
-        )  # fmt: skip
+        classifier = _classifier(kind, job.plan, job.task, Prompt(name="none yet"), _ledger(job.folder))
+        kept = KeptVectors(job, classifier.embedder) if isinstance(classifier, VectorClassifier) else None
+        if isinstance(classifier, VectorClassifier):
+            classifier.vectors = kept
         wanted = "none" if kind in (PROTOTYPE, REMOTE) else approach.calibration  # type: ignore[union-attr]
         with Meter() as meter:
             choice = choose(job, kind, classifier, lambda used, scores: _corrected(wanted, used, scores))
             classifier.prompt = choice.chosen.prompt.check(job.data.label_names)
             classifier.fit(job.data.label_names, choice.chosen.demonstrations)
             calibration = _calibrate(job, classifier, wanted)
+            passes = kept.learning_cost() if kept else LearningCost()
         job.events.write("stage", stage="scoring", message="answering the test part")
         test = classifier.score(job.inputs("test"), lambda done, total: job.events.progress("scoring", done, total))
+        if isinstance(classifier, VectorClassifier):
+            classifier.vectors = None  # what is asked from now on is new
         predictor = PromptedPredictor(classifier, calibration.offsets[wanted])
         save_answering(job, kind, choice.chosen, calibration.offsets[wanted])
         spent = choice.usage + calibration.usage
@@ -90,12 +94,13 @@ class PromptedFit(Fit):
             predictor=predictor,
             validation_logits=None,
             test_logits=predictor.corrected(test),
-            train_seconds=meter.seconds,
-            train_cpu_seconds=meter.cpu_seconds,
-            train_flops=0.0,
+            train_seconds=meter.seconds + passes.seconds,
+            train_cpu_seconds=meter.cpu_seconds + passes.cpu_seconds,
+            train_flops=passes.flops,
             peak_memory_mib=meter.peak_mib,
             trainable_parameters=0,
             total_parameters=classifier.parameters,
+            cached=kept.cached if kept else bool(classifier.details.get("kept_answers")),
             details=_details(job, kind, wanted, choice, calibration, test) | classifier.details,
             labels=_labels(job, choice),
             unreadable=test.unreadable if test.unreadable.any() else None,
@@ -105,19 +110,25 @@ class PromptedFit(Fit):
 
     def load(self, record: RunRecord, folder: Path) -> PromptedPredictor:
         kind, chosen, offsets = load_answering(record, folder)
-        approach, model, task = record.plan.approach, record.plan.model, get_task(record.task)
-        if model is None:
-            raise PlanError(f"approach '{approach.name}' needs a model, and the record names none.")
-        classifier = make_classifier(
-            kind, model, chosen.prompt, task, shots=getattr(approach, "shots", 1),
-            names=getattr(approach, "names", True) and knows_words(model, task.name),
-        )  # fmt: skip
+        classifier = _classifier(kind, record.plan, get_task(record.task), chosen.prompt, None)
         classifier.fit(record.label_names, chosen.demonstrations)
         return PromptedPredictor(classifier, offsets)
 
 
+def _classifier(kind: str, plan: TransferPlan, task: Task, prompt: Prompt, ledger: Path | None) -> PromptClassifier:
+    """The classifier that a plan asks for."""
+    approach, model = plan.approach, plan.model
+    if model is None:
+        raise PlanError(f"approach '{approach.name}' needs a model, and the plan names none.")
+    return make_classifier(
+        kind, model, prompt, task, shots=approach.shots if isinstance(approach, FewShot) else 1,
+        names=isinstance(approach, Prototype) and approach.names and knows_words(model, task.name),
+        max_length=plan.data.max_length, ledger=ledger,
+    )  # fmt: skip
+
+
 def _ledger(folder: Path) -> Path:
-    """Where a run's dollars are counted: with those of the whole comparison, whose limit it is, if it is part of one."""
+    """Where a run's dollars are counted: with those of the comparison it is part of, whose limit it is."""
     return next((above for above in folder.parents if (above / STUDY_FILE).exists()), folder) / SPENT_FILE
 
 

@@ -18,7 +18,7 @@ KINDS = ("causal", "masked", "encoder_decoder", IMAGE_TEXT, EMBEDDING, REMOTE, P
 
 def make_classifier(
     kind: str, model: ModelSpec, prompt: Prompt, task: "Task", *, shots: int = 16, names: bool = True,
-    ledger: Path | None = None,
+    max_length: int | None = None, ledger: Path | None = None,
 ) -> PromptClassifier:  # fmt: skip
     """The classifier of that kind, not fitted yet; imports what only it needs.
 
@@ -26,6 +26,7 @@ def make_classifier(
         kind: as `kinds.kind_of` gives it, or "prototype".
         shots: of embeddings: how many nearest examples answer.
         names: of prototypes: whether label names count.
+        max_length: of embeddings: longest text in tokens, where less than the model's own limit.
         ledger: of remote models: file that keeps what was spent; None: the limit holds for this classifier alone.
 
     Example:
@@ -63,9 +64,9 @@ def make_classifier(
     if kind == PROTOTYPE:
         from hf_transfer_kit.prompting.prototype import PrototypeClassifier
 
-        return PrototypeClassifier(model, prompt, task=task, names=names)
+        return PrototypeClassifier(model, prompt, task=task, names=names, max_length=max_length)
     if kind == EMBEDDING:
         from hf_transfer_kit.prompting.embedding import EmbeddingClassifier
 
-        return EmbeddingClassifier(model, prompt, task=task, shots=shots)
+        return EmbeddingClassifier(model, prompt, task=task, shots=shots, max_length=max_length)
     raise PromptError(f"there is no classifier of kind '{kind}'; {did_you_mean(kind, KINDS)}")

@@ -98,16 +98,20 @@ class Prompt:
         """Itself, where it fits `labels`.
 
         Raises:
-            PromptError: it names a label that does not exist, or gives two labels the same words.
+            PromptError: it names a label that does not exist, or gives a label no words, or two the same.
         """
         for what in ("answers", "descriptions"):
             for label in getattr(self, what):
                 if label not in labels:
+                    quotes = " (yes, no, on and off need quotes in YAML)" if label in ("True", "False") else ""
                     raise PromptError(
-                        f"prompt '{self.name}': {what} names '{label}', which is no label of the data; take it out."
+                        f"prompt '{self.name}': {what} names '{label}', which is no label of the data; take it out"
+                        f"{quotes}."
                     )
         words: dict[str, str] = {}
         for label in labels:
+            if not self.words(label).strip():
+                raise PromptError(f"prompt '{self.name}': label '{label}' has no words; give it some under answers.")
             other = words.setdefault(self.words(label), label)
             if other != label:
                 raise PromptError(
@@ -132,10 +136,11 @@ def load_prompt(path: Path | str) -> Prompt:
     try:
         text = path.read_text(encoding="utf-8")
         mapping = yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else {"template": text}
-        prompt = from_mapping(Prompt, {"name": path.stem} | mapping, str(path))
+        settings = {"name": path.stem, **mapping} if isinstance(mapping, Mapping) else mapping
+        prompt = from_mapping(Prompt, settings, str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"prompt file '{path}' cannot be read: {error}.") from error
-    except (yaml.YAMLError, TypeError, PlanError) as error:
+    except (yaml.YAMLError, PlanError) as error:
         raise PromptError(f"prompt file '{path}' is not right: {' '.join(str(error).split())}") from error
     for template in (prompt.template, *prompt.label_templates):
         _compiled(template, prompt.name)
@@ -156,6 +161,7 @@ def _compiled(template: str, name: str) -> "Template":
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
+    del environment.globals["lipsum"], environment.filters["random"]  # the same input gives the same prompt
     try:
         return environment.from_string(template)
     except TemplateSyntaxError as error:
@@ -168,17 +174,20 @@ def _render(template: str, name: str, **values: Any) -> str:
 
     try:
         return _compiled(template, name).render(**values)
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        message = re.sub(r"\s+", " ", str(error))
+    except (
+        TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError
+    ) as error:  # fmt: skip
+        message = re.sub(r"\s+", " ", str(error)) or "it takes too much memory"
         raise PromptError(f"prompt '{name}' cannot be filled in: {message}; it sees {', '.join(values)}.") from error
 
 
 class _BlockDumper(yaml.SafeDumper):
-    """Shows texts of several lines as such."""
+    """Shows texts of several lines as such; those with line breaks that YAML would change are escaped."""
 
 
 def _show_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = '"' if re.search("[\r\x85\u2028\u2029]", text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _BlockDumper.add_representer(str, _show_text)
