@@ -69,7 +69,7 @@ class RemoteClassifier(PromptClassifier):
     ) -> None:
         if model.remote is None:
             raise ModelError(f"model '{model.name}' does not say where it answers; give a url or a provider: --url.")
-        self._model, self._remote, self._prompt, self._noun = model, model.remote, prompt, input_noun
+        self._model, self._remote, self.prompt, self._noun = model, model.remote, prompt, input_noun
         self._mode, self._clock = mode, clock or Clock()
         self._answers = RemoteAnswers(
             model, model.remote, folder=cache or cache_folder() / "answers",
@@ -83,7 +83,7 @@ class RemoteClassifier(PromptClassifier):
             PromptError: a label without words of its own, a broken template, an example that is no text or has an
                 unknown label. Whether the prompt is too long, only the server knows.
         """
-        self._prompt.check(labels)
+        self.prompt.check(labels)
         self._labels, self._demonstrations = list(labels), () if demonstrations is None else demonstrations
         if not isinstance(self._demonstrations, Retriever):
             _check_texts([each.input for each in self._demonstrations])
@@ -91,7 +91,7 @@ class RemoteClassifier(PromptClassifier):
                 raise PromptError(
                     f"a demonstration has the label '{unknown}', which is none of the labels; leave it out."
                 )
-        self._forms = answer_forms(self._mode, self._prompt, self._labels, input_noun=self._noun)
+        self._forms = answer_forms(self._mode, self.prompt, self._labels, input_noun=self._noun)
         self._form_is_certain = False
         self._usage, self._retries, self._kept, self._with_probabilities = Usage(), 0, 0, 0
         self._unreadable: list[str] = []

@@ -73,7 +73,7 @@ class LabelTrie:
     def label_scores(self, edge_scores: Tensor) -> Tensor:
         """(texts, labels), float64: the sum of (texts, edges) along each label."""
         padded = torch.nn.functional.pad(edge_scores.double(), (0, 1))  # the edge that fills up short labels scores 0
-        return padded[:, self.paths].sum(dim=-1)
+        return padded[:, self.paths.to(padded.device)].sum(dim=-1)
 
 
 def groups(labels: Sequence[Sequence[int]], most_inner: int) -> Iterator[list[int]]:

@@ -63,8 +63,10 @@ def test_a_subset_pays_for_its_share_of_the_pass_cached_or_not(make_job):
 
 
 def test_other_weights_or_pooling_are_other_vectors(make_job):
-    class Other(Lengths):
-        details = {"pooling": "cls"}
+    class Other(Lengths):  # embeds the same way, and says otherwise
+        @property
+        def details(self):
+            return {"pooling": "cls"}
 
     job = make_job("bert", Prototype(), train_size=20)
     KeptVectors(job, Lengths())(job.inputs("train"))
