@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     )
     from hf_transfer_kit.prediction import Prediction, predict
     from hf_transfer_kit.prompting.classifier import Demonstration, PromptClassifier
-    from hf_transfer_kit.prompting.label_scorer import LabelScorer
+    from hf_transfer_kit.prompting.label_scoring.label_scorer import LabelScorer
     from hf_transfer_kit.prompting.make import make_classifier
     from hf_transfer_kit.prompting.prompts import Prompt, load_prompt
     from hf_transfer_kit.prompting.scores import Scores, Usage
@@ -166,7 +166,7 @@ _HOMES = {
     "GradualUnfreezing": "callbacks.gradual_unfreezing",
     "L2SP": "callbacks.l2sp",
     "L2spSettings": "plan",
-    "LabelScorer": "prompting.label_scorer",
+    "LabelScorer": "prompting.label_scoring.label_scorer",
     "LabelledData": "data.labelled",
     "Lora": "plan",
     "Majority": "plan",

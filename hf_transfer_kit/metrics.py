@@ -20,13 +20,13 @@ _DRAWS = 4_000_000  # resampled items held at once: 32 MB
 
 
 def hits(labels: ArrayLike, predictions: ArrayLike) -> np.ndarray:
-    """Which predictions equal their label: bool (items,), what the functions on `correct` below take.
+    """Which predictions equal their label: bool (items,), for `correct` below; -1, an unreadable answer, equals none.
 
     Example:
         >>> hits([0, 1, 1, 2], [0, 1, 0, 2]).tolist()
         [True, True, False, True]
     """
-    labels, predictions = _classes("labels", labels), _classes("predictions", predictions)
+    labels, predictions = _classes("labels", labels), _classes("predictions", predictions, lowest=-1)
     _same_length(labels=labels, predictions=predictions)
     return np.asarray(labels == predictions)
 
@@ -46,19 +46,19 @@ def macro_f1(
 ) -> float:
     """The mean over classes of F1 = 2 * hits / (labels + predictions of that class); above `n_classes` is an error.
 
-    Over all classes found, as scikit-learn's macro `f1_score(zero_division=0)`, or with `of_labels` those in labels.
+    Over all classes found, as scikit-learn's `f1_score`, or with `of_labels` those in labels; -1, unreadable, is none.
 
     Example:
         >>> round(macro_f1([0, 0, 1, 1], [0, 0, 1, 0]), 4)  # (4/5 + 2/3) / 2
         0.7333
     """
     labels = _classes("labels", labels, n_classes)
-    predictions = _classes("predictions", predictions, n_classes)
+    predictions = _classes("predictions", predictions, n_classes, lowest=-1)
     _same_length(labels=labels, predictions=predictions)
     classes, number = np.unique(np.concatenate([labels, predictions]), return_inverse=True)
     of_label, of_prediction = np.split(number, 2)
     right = np.bincount(of_label[of_label == of_prediction], minlength=len(classes))
-    return float(np.mean((2 * right / np.bincount(number))[np.unique(of_label if of_labels else number)]))
+    return float(np.mean((2 * right / np.bincount(number))[np.unique(of_label) if of_labels else classes >= 0]))
 
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
@@ -273,10 +273,10 @@ def _numbers(name: str, values: ArrayLike, dimensions: int = 1, finite: bool = T
     return array
 
 
-def _classes(name: str, values: ArrayLike, n_classes: int | None = None) -> np.ndarray:
+def _classes(name: str, values: ArrayLike, n_classes: int | None = None, lowest: int = 0) -> np.ndarray:
     """The values as class numbers (int64), checked; nothing is rounded."""
     array = _numbers(name, values)
-    odd = array[(array != np.floor(array)) | (array < 0)]
+    odd = array[(array != np.floor(array)) | (array < lowest)]
     if len(odd):
         raise DataError(f"{name} holds {odd[0]:g}; class numbers are whole and 0 or more (arg max of the scores?).")
     if n_classes is not None and array.max() >= n_classes:

@@ -97,7 +97,7 @@ def _recommended_run(folder: Path) -> Path:
         model = record.plan.model.name if record.plan.model else None
         asked = (arm.method, arm.model, arm.train_size)
         if (record.plan.method, model, record.data.rows["train"]) == asked and record.plan.seed in arm.seeds:
-            found[path.parent] = record.validation_accuracy or 0.0
+            found[path.parent] = record.validation_accuracy or 0.0  # prompts may not have looked at validation
     if not found:
         raise FormatError(f"'{folder}' recommends {arm.name}, but its runs are gone; start the comparison again.")
     return max(found, key=found.__getitem__)

@@ -31,7 +31,18 @@ LEVELS = [
         "interpolation",
         "continual",
     ],
-    ["data", "checking", "prompting", "features", "probe", "boundary", "optim", "evaluate_modules", "comparison", "callbacks"],
+    [
+        "data",
+        "checking",
+        "prompting",
+        "features",
+        "probe",
+        "boundary",
+        "optim",
+        "evaluate_modules",
+        "comparison",
+        "callbacks",
+    ],
     ["approaches", "reporting"],
     ["run", "progress", "scoring"],
     ["study", "prediction", "demo"],
@@ -39,7 +50,8 @@ LEVELS = [
     ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "prompt_options", "cli", "commands", "__init__",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "prompt_options", "cli", "commands",
+    "__init__",
 ]  # fmt: skip
 
 

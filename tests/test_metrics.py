@@ -181,6 +181,14 @@ def test_the_interval_cuts_equal_tails():
         metrics.interval([1, 2], level=95)
 
 
+def test_an_unreadable_answer_is_wrong_and_of_no_class():
+    labels, predictions = [0, 0, 1, 1], [0, -1, 1, -1]
+
+    assert metrics.hits(labels, predictions).tolist() == [True, False, True, False]
+    for of_labels in (False, True):  # of both classes: 2 * 1 / (2 labels + 1 prediction)
+        assert metrics.macro_f1(labels, predictions, 2, of_labels=of_labels) == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -191,6 +199,7 @@ def test_the_interval_cuts_equal_tails():
         (lambda: metrics.accuracy(["cat"], [0]), "labels must be numbers"),
         (lambda: metrics.accuracy([[0]], [0]), r"shape \(1, 1\)"),
         (lambda: metrics.macro_f1([0, -1], [0, 1]), "labels holds -1"),
+        (lambda: metrics.accuracy([0, 1], [0, -2]), "predictions holds -2"),
         (lambda: metrics.macro_f1([0, 1], [0, 5], n_classes=3), "class 5, but classes run from 0 to 2"),
         (lambda: metrics.expected_calibration_error([1.7], [1]), r"1\.7 is not in \[0, 1\]"),
         (lambda: metrics.expected_calibration_error([0.7], [0.5]), r"correct holds 0\.5"),

@@ -5,8 +5,8 @@ import numpy as np
 from hf_transfer_kit.errors import ModelError
 from hf_transfer_kit.plan import ModelSpec
 from hf_transfer_kit.prompting.classifier import Demonstration
+from hf_transfer_kit.prompting.embeddings.vectors import TEMPERATURE, Embedded, Embedder, unit
 from hf_transfer_kit.prompting.prompts import Prompt
-from hf_transfer_kit.prompting.vectors import TEMPERATURE, Embedded, Embedder, unit
 
 MINILM = ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2")
 NAMES = Prompt(name="names", label_templates=("{{ label }}",))

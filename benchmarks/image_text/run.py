@@ -30,7 +30,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast, pipeline
 
 from hf_transfer_kit.plan import ModelSpec
-from hf_transfer_kit.prompting.image_text import ImageTextClassifier
+from hf_transfer_kit.prompting.embeddings.image_text import ImageTextClassifier
 from hf_transfer_kit.prompting.prompts import Prompt
 
 IMAGES, LABELS, BATCH, TOLERANCE = 100, 50, 16, 1e-4

@@ -35,7 +35,7 @@ from transformers import AutoModelForCausalLM, DynamicCache, Qwen2Config
 from transformers.utils import logging
 
 from benchmarks.label_scorer.texts import NAMES, beginning, sentences, word_tokenizer
-from hf_transfer_kit.prompting.label_scorer import LabelScorer, LabelScores
+from hf_transfer_kit.prompting.label_scoring.label_scorer import LabelScorer, LabelScores
 
 TEXTS, DEMONSTRATIONS, ENDING = 64, 16, " topic :"
 SHAPE = {

@@ -84,7 +84,7 @@ def load_answering(record: RunRecord, folder: Path) -> tuple[str, Candidate, np.
     if answering.choose_nearest and isinstance(record.plan.approach, FewShot) and answering.examples is not None:
         names = list(record.label_names)
         texts = [each.input for each in answering.examples]
-        numbers = np.array([names.index(each.label) for each in answering.examples])
+        numbers = [names.index(each.label) for each in answering.examples]
         shown = NearestTexts(texts, numbers, names, min(record.plan.approach.shots, len(texts)))
     return answering.kind, Candidate(prompt=prompt, demonstrations=shown), offsets
 

@@ -16,7 +16,7 @@ from hf_transfer_kit.approaches.approach import Job
 from hf_transfer_kit.features import LayerFeatures, PassCost, cache_key, cached_features, store_features
 from hf_transfer_kit.measure import Meter, flop_counter
 from hf_transfer_kit.models import identity
-from hf_transfer_kit.prompting.vectors import Embedder
+from hf_transfer_kit.prompting.embeddings.vectors import Embedder
 
 PARTS = ("train", "validation", "test")
 COUNTED_ROWS = 16  # rows whose operations are counted

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hf_transfer_kit.approaches.approach import Job
+from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.metrics import accuracy
 from hf_transfer_kit.plan import FewShot, Prototype, ZeroShot
 from hf_transfer_kit.prompting.built_in import built_in
@@ -93,9 +94,11 @@ def choose(job: Job, kind: str, classifier: PromptClassifier, correct: Correct) 
 
 def candidates(job: Job, kind: str) -> list[Candidate]:
     """The ways to ask that a job may use: one, or with `search` every prompt with several draws of demonstrations."""
-    approach = job.plan.approach
+    approach, model = job.plan.approach, job.plan.model
+    if model is None or not isinstance(approach, ZeroShot | FewShot | Prototype):
+        raise PlanError(f"approach '{approach.name}' is not one that prompts a model.")
     if isinstance(approach, Prototype):
-        kind = IMAGE_TEXT if kind_of(job.plan.model, job.task.name) == IMAGE_TEXT else EMBEDDING
+        kind = IMAGE_TEXT if kind_of(model, job.task.name) == IMAGE_TEXT else EMBEDDING
     prompts = [load_prompt(approach.prompt)] if approach.prompt else list(built_in(kind, job.task.input_noun))
     searching = not isinstance(approach, Prototype) and approach.search
     prompts = prompts if searching else prompts[:1]
@@ -108,8 +111,8 @@ def _draws(job: Job, kind: str, count: int) -> list[Demonstrations | None]:
     approach = job.plan.approach
     if isinstance(approach, ZeroShot):
         return [None]
-    names, labels, inputs = job.data.label_names, job.labels("train"), job.inputs("train")
-    if isinstance(approach, Prototype) or kind in (EMBEDDING, IMAGE_TEXT):  # these look at all of them
+    names, labels, inputs = job.data.label_names, job.labels("train").tolist(), job.inputs("train")
+    if not isinstance(approach, FewShot) or kind in (EMBEDDING, IMAGE_TEXT):  # these look at all of them
         return [[Demonstration(input=each, label=names[k]) for each, k in zip(inputs, labels, strict=True)]]
     shots = min(approach.shots, len(labels))
     if approach.choose == "nearest":

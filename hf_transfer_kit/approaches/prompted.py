@@ -21,7 +21,7 @@ from hf_transfer_kit.metrics import accuracy
 from hf_transfer_kit.plan import FewShot, ModelSpec, Prototype, TransferPlan, ZeroShot
 from hf_transfer_kit.prompting.calibration import CONTENT_FREE, batch_offsets, calibrated, contextual_offsets
 from hf_transfer_kit.prompting.classifier import PromptClassifier
-from hf_transfer_kit.prompting.embedding import VectorClassifier
+from hf_transfer_kit.prompting.embeddings.embedding import VectorClassifier
 from hf_transfer_kit.prompting.kinds import REMOTE, kind_of, knows_words
 from hf_transfer_kit.prompting.make import PROTOTYPE, make_classifier
 from hf_transfer_kit.prompting.prompts import Prompt

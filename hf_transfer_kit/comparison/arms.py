@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hf_transfer_kit.errors import FormatError
 from hf_transfer_kit.plan import APPROACHES, CONTROLS, Approach, ModelSpec, Protection, Scratch
-from hf_transfer_kit.records import Cost, RunRecord
+from hf_transfer_kit.records import Cost, PredictionCost, RunRecord
 from hf_transfer_kit.tasks import get_task
 
 Method = tuple[Approach, Protection]  # with their settings
@@ -37,19 +37,36 @@ class Arm:
         """Whether each answer is right, (seeds, items)."""
         return np.array([np.equal(record.test.labels, record.test.predictions) for record in self.records])
 
+    @property
+    def labels_used(self) -> int:
+        """Labelled examples each run could learn or choose from."""
+        return self.records[0].data.labels_used
+
+    @property
+    def is_remote(self) -> bool:
+        """True where another machine answers."""
+        return self.model is not None and self.model.remote is not None
+
     def mean_cost(self) -> Cost:
-        """Mean over the runs."""
+        """Mean over the runs; of 1000 predictions too where every run has that."""
         costs = [record.cost for record in self.records]
-        means = {
-            field.name: float(np.mean([getattr(cost, field.name) for cost in costs]))
-            for field in dataclasses.fields(Cost)
-        }
+        thousands = [cost.thousand for cost in costs if cost.thousand is not None]
+        means = _means(costs)
         whole = {name: round(means[name]) for name in ("trainable_parameters", "total_parameters")}
-        return Cost(**(means | whole | {"cached": costs[0].cached}))  # type: ignore[arg-type]
+        thousand = PredictionCost(**_means(thousands)) if len(thousands) == len(costs) else None
+        return Cost(**(means | whole | {"cached": costs[0].cached, "thousand": thousand}))  # type: ignore[arg-type]
+
+
+def _means(costs: Sequence[Cost] | Sequence[PredictionCost]) -> dict[str, float]:
+    """The mean of every number in `costs`, by its name."""
+    names = [field.name for field in dataclasses.fields(costs[0]) if field.name != "thousand"]
+    return {name: float(np.mean([getattr(cost, name) for cost in costs])) for name in names}
 
 
 def group(records: Sequence[RunRecord]) -> list[Arm]:
     """The arms of one comparison, ordered by approach, model and training size, whatever the order of the records.
+
+    An arm that looks at no label is the same at every training size, and there once: with the most examples.
 
     Raises:
         FormatError: there is no record, the records are not of one data set, or two are of the same run.
@@ -78,7 +95,8 @@ def group(records: Sequence[RunRecord]) -> list[Arm]:
         )
         for (method, model, size), seeds in by_key.items()
     ]
-    order = list(APPROACHES)
+    order, most = list(APPROACHES), {arm.name: arm.train_size for arm in sorted(arms, key=lambda arm: arm.train_size)}
+    arms = [arm for arm in arms if arm.labels_used or arm.train_size == most[arm.name]]
     return sorted(arms, key=lambda arm: (order.index(arm.approach.name), arm.name, arm.train_size))
 
 
@@ -174,12 +192,16 @@ def _settings(method: Method) -> dict[str, object]:
 
 
 def _model_names(models: set[ModelSpec]) -> dict[ModelSpec, str]:
-    """The last part of each model's path, the whole path or the revision too where that is not unique."""
-    for describe in (short_model_name, lambda name: name):
-        names = {model: describe(model.name) for model in models}
+    """The last part of each model's path; where not unique the whole path, where it answers, or the revision too."""
+    remote = {model: " (remote)" if model.remote else "" for model in models}
+    for names in (
+        {model: short_model_name(model.name) for model in models},
+        {model: model.name for model in models},
+        {model: short_model_name(model.name) + remote[model] for model in models},
+    ):
         if len(set(names.values())) == len(models):
             return names
-    return {model: f"{model.name}@{model.revision or 'main'}" for model in models}
+    return {model: f"{model.name}@{model.revision or 'main'}{remote[model]}" for model in models}
 
 
 def short_model_name(name: str) -> str:

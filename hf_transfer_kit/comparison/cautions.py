@@ -50,16 +50,17 @@ def _about_data(results: Sequence[ArmResult], test_items: int, checks: CheckRepo
 def _about_runs(arms: Sequence[Arm], results: Sequence[ArmResult]) -> list[str]:
     sentences = []
     compared = {result.name for result in results}
+    largest = max((result.train_size for result in results if result.labels_used), default=results[0].train_size)
     for name in sorted({arm.name for arm in arms} - compared):
         sentences.append(
-            f"{name} has no finished run with {whole(results[0].train_size)} training examples and is missing from "
-            "the table."
+            f"{name} has no finished run with {whole(largest)} training examples and is missing from the table."
         )
     measured = [result for result in results if not result.is_control]
     without_randomness = {
         arm.name
         for arm in arms
-        if isinstance(arm.records[0].plan.approach, DETERMINISTIC) and arm.records[0].plan.data.train_size is None
+        if not arm.labels_used
+        or (isinstance(arm.records[0].plan.approach, DETERMINISTIC) and arm.records[0].plan.data.train_size is None)
     }
     seeds = sorted({seed for result in measured for seed in result.seeds})
     for result in measured:

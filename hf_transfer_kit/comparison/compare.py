@@ -22,6 +22,8 @@ from hf_transfer_kit.comparison.measurement import CALIBRATION_BINS, data_summar
 from hf_transfer_kit.comparison.old_cautions import old_cautions
 from hf_transfer_kit.comparison.old_text_verdict import decide_with_texts
 from hf_transfer_kit.comparison.old_verdict import Gaps, decide_with_old
+from hf_transfer_kit.comparison.prompt_cautions import prompt_cautions, prompt_result, unreadable_answers, weak_prompts
+from hf_transfer_kit.comparison.prompting_verdict import weigh_prompting
 from hf_transfer_kit.comparison.result import (
     CONTROLS,
     PRETRAINED,
@@ -33,7 +35,7 @@ from hf_transfer_kit.comparison.result import (
     Scores,
 )
 from hf_transfer_kit.comparison.verdict import Verdict, decide, negative_transfer
-from hf_transfer_kit.errors import FormatError
+from hf_transfer_kit.errors import FormatError, PlanError
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.records import RunRecord
 
@@ -46,6 +48,7 @@ def compare(
     *,
     failures: Sequence[Failure] = (),
     command: str = "",
+    dollars_per_hour: float | None = None,
 ) -> Comparison:
     """The comparison of `records`, which all answer the same test items; their order does not matter.
 
@@ -53,8 +56,10 @@ def compare(
         checks: what the checks of the same data found; its leaked test rows give the scores without them.
         failures: runs that did not finish, to be shown.
         command: the line that repeats the comparison, to be shown.
+        dollars_per_hour: price of this machine; what is billed can then be compared with what runs here.
 
     Raises:
+        PlanError: the price is below 0.
         FormatError: there is no record, two are of the same run, or they or the checks are not of one data set.
 
     Example:
@@ -62,9 +67,11 @@ def compare(
         >>> compare(records).verdict  # doctest: +SKIP
         'features is as good as full within the error (0.6 points behind, 95% interval -0.4 to 1.6) and costs ...'
     """
+    if dollars_per_hour is not None and not dollars_per_hour >= 0:
+        raise PlanError(f"dollars_per_hour={dollars_per_hour} must be >= 0; leave it out where nothing is billed.")
     arms = group(records)
-    largest = max(arm.train_size for arm in arms)
-    main = [i for i, arm in enumerate(arms) if arm.train_size == largest]
+    largest = max((arm.train_size for arm in arms if arm.labels_used), default=arms[0].train_size)
+    main = [i for i, arm in enumerate(arms) if arm.train_size == largest or not arm.labels_used]
     main_arms = [arms[i] for i in main]
     items = len(records[0].test.labels)
     everything, kept = np.arange(items), _without_leaked(items, checks)
@@ -76,22 +83,27 @@ def compare(
         results, verdict_without_leaked = _with_clean_scores(results, main_arms, kept, old)
     verdict = _decide(results, samples[main], main_arms, everything, old)
     old_data = old_data_summary(records)
+    prompting = weigh_prompting(results, arms, samples, verdict.recommended, dollars_per_hour)
     return Comparison(
         verdict=verdict.sentence,
         forgetting=verdict.forgetting,
+        prompting=prompting.sentence,
         next_step=verdict.next_step,
         verdict_without_leaked=verdict_without_leaked,
         recommended=verdict.recommended,
         tied=verdict.tied,
         more_test_items=verdict.more_test_items,
         warnings=(
-            *negative_transfer(results), *old_cautions(results, old_data), *cautions(arms, results, items, checks),
+            *negative_transfer(results), *weak_prompts(results), *old_cautions(results, old_data),
+            *prompt_cautions(results, items), *cautions(arms, results, items, checks),
         ),
         arms=tuple(results),
         curves=_curves(arms, samples),
-        data=data_summary(main_arms[0].records[0]),
+        crossover=prompting.crossover,
+        payback=prompting.payback,
+        data=data_summary(next(arm for arm in main_arms if arm.train_size == largest).records[0]),
         old_data=old_data,
-        measurement=measurement_of(records, command),
+        measurement=measurement_of(records, command, dollars_per_hour),
         models=models_of(arms),
         checks=checks,
         failures=tuple(failures),
@@ -169,8 +181,9 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows, old: OldAnswers)
                 approach=arm.approach.name,
                 protections=arm.protection.names,
                 model=arm.model.name if arm.model else None,
+                remote=arm.is_remote,
                 train_size=arm.train_size,
-                labels_used=arm.records[0].data.labels_used,
+                labels_used=arm.labels_used,
                 seeds=arm.seeds,
                 accuracies=tuple(arm.correct[:, rows].mean(axis=1).tolist()),
                 scores=_scores(arm, samples[i], rows),
@@ -181,6 +194,8 @@ def _results(arms: Sequence[Arm], samples: Samples, rows: Rows, old: OldAnswers)
                 layer=arm.records[0].details.get("layer"),
                 last_layer=_last_layer(arm),
                 still_improving=all(_ended_at_its_best(record) for record in arm.records),
+                unreadable=unreadable_answers(arm),
+                prompt=prompt_result(arm),
                 old=of_old.get(arm.name),
                 old_text=old_text_result(arm),
                 cost=arm.mean_cost(),
@@ -239,14 +254,14 @@ def _combined_p_value(arm: Arm, best: Arm, rows: Rows) -> float:
 
 def _curves(arms: Sequence[Arm], samples: Samples) -> tuple[LearningCurve, ...]:
     """Accuracy over training sizes, in the order of `arms`; empty where there is only one size."""
-    if len({arm.train_size for arm in arms}) == 1:
+    if len({arm.train_size for arm in arms if arm.labels_used}) <= 1:
         return ()
     points: dict[tuple[str, str], list[CurvePoint]] = defaultdict(list)
     for arm, resampled in zip(arms, samples, strict=True):
         points[arm.name, arm.approach.name].append(
             CurvePoint(
                 train_size=arm.train_size,
-                labels_used=arm.records[0].data.labels_used,
+                labels_used=arm.labels_used,
                 accuracy=accuracy_of(arm.correct, resampled),
             )
         )

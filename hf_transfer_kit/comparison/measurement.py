@@ -25,8 +25,8 @@ def data_summary(record: RunRecord) -> DataSummary:
     )
 
 
-def measurement_of(records: Sequence[RunRecord], command: str) -> Measurement:
-    """How `records` and what is made from them were measured; `command` repeats it."""
+def measurement_of(records: Sequence[RunRecord], command: str, dollars_per_hour: float | None) -> Measurement:
+    """How `records` and what is made from them were measured; `command` repeats it, the machine has that price."""
     plan = records[0].plan
     return Measurement(
         validation_share=plan.data.validation_share,
@@ -39,6 +39,7 @@ def measurement_of(records: Sequence[RunRecord], command: str) -> Measurement:
         versions=_joined(record.versions for record in records),
         machine=_joined(record.machine for record in records),
         command=command,
+        dollars_per_hour=dollars_per_hour,
     )
 
 

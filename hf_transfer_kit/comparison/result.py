@@ -12,6 +12,7 @@ from typing import Any
 
 from hf_transfer_kit.comparison.estimate import Estimate
 from hf_transfer_kit.comparison.old_result import OldDataSummary, OldResult, OldTextResult
+from hf_transfer_kit.comparison.prompt_result import Crossover, Payback, PromptResult
 from hf_transfer_kit.errors import FormatError, PlanError
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import Training
@@ -21,7 +22,16 @@ from hf_transfer_kit.values import check_format, from_mapping, read_json, to_map
 FORMAT = "hf_transfer_kit.comparison"
 VERSION = 1
 CONTROLS = ("majority", "shallow")
-PRETRAINED = ("features", "top_layers", "full", "gradual", "lora")  # the approaches that stand on pre-trained weights
+PROMPTED = ("zero_shot", "few_shot", "prototype")  # answer without training a weight
+FINE_TUNED = (
+    "features",
+    "top_layers",
+    "full",
+    "gradual",
+    "lora",
+    "prompt_tuning",
+)  # train some, from pre-trained ones
+PRETRAINED = (*PROMPTED, *FINE_TUNED)  # the approaches that stand on pre-trained weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +57,10 @@ class ArmResult:
     Fields:
         name: for people, unique in a comparison: "features", with several models "features · mobilenet_v2".
         approach, protections: their names in the plan.
-        model: the model's name in the plan; None for the controls.
-        train_size, labels_used: examples to train on; the same with those of validation.
+        model, remote: the model's name in the plan, None for the controls; True where another machine answers.
+        train_size: examples to train on, or to draw those of a prompt from.
+        labels_used: labelled examples it could learn or choose from: those of training and validation, fewer where a
+            prompt looks at some only; 0: the arm is the same at every training size.
         seeds: those that finished, ascending.
         accuracies: one per seed.
         scores: on the whole test part.
@@ -61,6 +73,8 @@ class ArmResult:
             the last layer on training rows, mean over seeds; None for other approaches.
         still_improving: True where the last evaluation on validation was the best one in every run, so that more
             epochs may help.
+        unreadable: answers that were none of the labels, of all runs together; they count as wrong.
+        prompt: what was asked, of prompted arms.
         old, old_text: what it still knows of the old data; None without such data, for controls and a random start.
         cost: means over the seeds.
     """
@@ -69,6 +83,7 @@ class ArmResult:
     approach: str
     protections: tuple[str, ...] = ()
     model: str | None = None
+    remote: bool = False
     train_size: int
     labels_used: int
     seeds: tuple[int, ...]
@@ -82,6 +97,8 @@ class ArmResult:
     layer: str | None = None
     last_layer: float | None = None
     still_improving: bool = False
+    unreadable: int = 0
+    prompt: PromptResult | None = None
     old: OldResult | None = None
     old_text: OldTextResult | None = None
     cost: Cost
@@ -106,6 +123,16 @@ class ArmResult:
         """True where the arm stands on pre-trained weights: neither a control nor a random start."""
         return self.approach in PRETRAINED
 
+    @property
+    def is_prompted(self) -> bool:
+        """True where no weight is trained: the model is asked with a prompt."""
+        return self.approach in PROMPTED
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """True where weights are trained that stand on pre-trained ones: a head, some, or all of them."""
+        return self.approach in FINE_TUNED
+
 
 def typical_half_width(arms: Sequence[ArmResult]) -> float:
     """The median half width of the arms' accuracy intervals; it decides how many decimals all their accuracies get."""
@@ -114,7 +141,7 @@ def typical_half_width(arms: Sequence[ArmResult]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
-    """Accuracy at one number of training examples; `labels_used` counts those of validation too."""
+    """Accuracy at one number of training examples; `labels_used` as of `ArmResult`."""
 
     train_size: int
     labels_used: int
@@ -123,7 +150,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurve:
-    """Accuracy of one arm over numbers of training examples, ascending."""
+    """Accuracy of one arm over numbers of training examples, ascending; one point where it uses no labels."""
 
     name: str
     approach: str
@@ -161,6 +188,7 @@ class Measurement:
         resamples, level, calibration_bins: of the bootstrap, its intervals and the calibration error.
         versions, machine: of the runs; several values of one name are joined by " / ".
         command: the line that repeats the comparison; "" where it is not known.
+        dollars_per_hour: price of this machine, to compare it with what is billed; None: not given.
     """
 
     validation_share: float
@@ -173,6 +201,7 @@ class Measurement:
     versions: dict[str, str]
     machine: dict[str, str]
     command: str = ""
+    dollars_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +212,8 @@ class Comparison:
         verdict: one sentence; names a winner only where the interval of its lead excludes zero. With old data, it is
             about the mean of new and old accuracy.
         forgetting: one sentence, what is forgotten of the old data; "" without such data.
+        prompting: one sentence, whether a prompt is enough: from how many labels on fine-tuning is better, and after
+            how many predictions it pays back; "" where nothing was prompted or nothing fine-tuned.
         next_step: what would settle what the verdict leaves open, or "".
         verdict_without_leaked: the verdict on the test rows that are no copies; None where no row leaked.
         recommended: name of the arm to use.
@@ -190,6 +221,8 @@ class Comparison:
         more_test_items: how many more would about decide between the recommended arm and its rival; None where nothing
             is open, or where the two are exactly level.
         warnings: sentences, negative transfer first.
+        crossover: of prompting and fine-tuning over training sizes; None where there is one size or one side.
+        payback: what fine-tuning costs against the best prompt; None where 1000 predictions of one were not measured.
         old_data: what must not be forgotten; None where nothing was named.
         arms: at the largest training size, most accurate first.
         curves: over training sizes; empty where there is one size.
@@ -200,6 +233,7 @@ class Comparison:
 
     verdict: str
     forgetting: str = ""
+    prompting: str = ""
     next_step: str = ""
     verdict_without_leaked: str | None = None
     recommended: str
@@ -208,6 +242,8 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     arms: tuple[ArmResult, ...]
     curves: tuple[LearningCurve, ...] = ()
+    crossover: Crossover | None = None
+    payback: Payback | None = None
     data: DataSummary
     old_data: OldDataSummary | None = None
     measurement: Measurement

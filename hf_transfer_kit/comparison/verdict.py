@@ -2,7 +2,7 @@
 
 Arms whose difference to the most accurate one includes zero are level with it. Among level arms the one that trains
 fastest is the advice, except that a control (majority class, TF-IDF, raw pixels) which is level ends the matter:
-transfer is not worth it here. A pre-trained arm that is not better than the best control, or than the same model from
+transfer is not worth it here. A fine-tuned arm that is not better than the best control, or than the same model from
 a random start, is called negative transfer (Wang et al. 2019, "Characterizing and Avoiding Negative Transfer",
 arXiv:1811.09751). Imports no torch.
 """
@@ -70,11 +70,11 @@ def more_test_items(gap: Estimate, test_items: int) -> int | None:
 
 
 def negative_transfer(arms: Sequence[ArmResult]) -> tuple[str, ...]:
-    """One sentence for every pre-trained arm that is not better than a control or than its model's random start."""
+    """One sentence for every fine-tuned arm that is not better than a control or than its model's random start."""
     control = max((arm for arm in arms if arm.is_control), key=lambda arm: arm.accuracy, default=None)
     half_width = typical_half_width(arms)
     sentences = []
-    for arm in (arm for arm in arms if arm.is_pretrained):
+    for arm in (arm for arm in arms if arm.is_fine_tuned):
         rivals = []
         if control and arm.gain_over_control and not arm.gain_over_control.above_zero:
             rivals.append((f"{control.name} ({accuracy(control.accuracy, half_width)})", arm.gain_over_control.value))

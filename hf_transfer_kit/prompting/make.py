@@ -40,33 +40,33 @@ def make_classifier(
     """
     noun = task.input_noun
     if kind == "causal":
-        from hf_transfer_kit.prompting.causal import CausalClassifier
+        from hf_transfer_kit.prompting.language_models.causal import CausalClassifier
 
         return CausalClassifier(model, prompt, input_noun=noun)
     if kind == "masked":
-        from hf_transfer_kit.prompting.masked import MaskedClassifier
+        from hf_transfer_kit.prompting.language_models.masked import MaskedClassifier
 
         return MaskedClassifier(model, prompt, input_noun=noun)
     if kind == "encoder_decoder":
-        from hf_transfer_kit.prompting.encoder_decoder import EncoderDecoderClassifier
+        from hf_transfer_kit.prompting.language_models.encoder_decoder import EncoderDecoderClassifier
 
         return EncoderDecoderClassifier(model, prompt, input_noun=noun)
     if kind == REMOTE:
-        from hf_transfer_kit.prompting.remote import RemoteClassifier
-        from hf_transfer_kit.prompting.spending import Spending
+        from hf_transfer_kit.prompting.remote.remote_classifier import RemoteClassifier
+        from hf_transfer_kit.prompting.remote.spending import Spending
 
         spending = Spending(model.remote, ledger) if model.remote is not None else None
         return RemoteClassifier(model, prompt, input_noun=noun, spending=spending)
     if kind == IMAGE_TEXT:
-        from hf_transfer_kit.prompting.image_text import ImageTextClassifier
+        from hf_transfer_kit.prompting.embeddings.image_text import ImageTextClassifier
 
         return ImageTextClassifier(model, prompt, input_noun=noun, shots=shots)
     if kind == PROTOTYPE:
-        from hf_transfer_kit.prompting.prototype import PrototypeClassifier
+        from hf_transfer_kit.prompting.embeddings.prototype import PrototypeClassifier
 
         return PrototypeClassifier(model, prompt, task=task, names=names, max_length=max_length)
     if kind == EMBEDDING:
-        from hf_transfer_kit.prompting.embedding import EmbeddingClassifier
+        from hf_transfer_kit.prompting.embeddings.embedding import EmbeddingClassifier
 
         return EmbeddingClassifier(model, prompt, task=task, shots=shots, max_length=max_length)
     raise PromptError(f"there is no classifier of kind '{kind}'; {did_you_mean(kind, KINDS)}")

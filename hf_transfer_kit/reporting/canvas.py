@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from hf_transfer_kit.comparison.result import ArmResult, LearningCurve
+from hf_transfer_kit.comparison.result import PROMPTED, ArmResult, LearningCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,10 @@ COLOURS = {
     "gradual": "#5a4fb8",
     "lora": "#a8457f",
     "scratch": "#8a6d00",
+    "zero_shot": "#9c1420",
+    "few_shot": "#14248a",
+    "prototype": "#2f4a0c",
+    "prompt_tuning": "#5e2f66",
     "control": "#5f6771",
     "ink": "#1f2429",
     "muted": "#636c76",
@@ -31,6 +35,7 @@ COLOURS = {
     "paper": "#fffffe",
 }
 MARKERS = ("o", "s", "D", "^", "v", "P")  # one per arm of an approach
+PROMPT_MARKERS = ("X", "*", "p", "h", "<", ">")  # the same for prompts, which so stand apart without colour
 
 Named = TypeVar("Named", ArmResult, LearningCurve)
 
@@ -56,7 +61,8 @@ def with_markers(items: Sequence[Named]) -> list[tuple[Named, str]]:
     seen: Counter[str] = Counter()
     pairs = []
     for item in sorted(items, key=lambda item: item.name):
-        pairs.append((item, MARKERS[seen[item.approach] % len(MARKERS)]))
+        markers = PROMPT_MARKERS if item.approach in PROMPTED else MARKERS
+        pairs.append((item, markers[seen[item.approach] % len(markers)]))
         seen[item.approach] += 1
     return pairs
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from hf_transfer_kit.comparison.result import ArmResult, Comparison
 from hf_transfer_kit.reporting.canvas import COLOURS, canvas, colour_of, with_markers
+from hf_transfer_kit.reporting.curves_picture import curves_caption, curves_picture
 from hf_transfer_kit.reporting.forgetting_picture import forgetting_caption, forgetting_picture
-from hf_transfer_kit.reporting.label_placement import Spot, label_along_edge, label_points
-from hf_transfer_kit.reporting.quantities import accuracy, whole
+from hf_transfer_kit.reporting.label_placement import Spot, label_points
+from hf_transfer_kit.reporting.quantities import accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def pictures(comparison: Comparison) -> tuple[Picture, ...]:
         title = "New skill against old skill"
         found.append(Picture(name="forgetting", title=title, caption=caption, draw=forgetting_picture))
     if comparison.curves:
-        caption = "Accuracy against the number of training examples; the bands are 95% intervals."
+        caption = curves_caption(comparison)
         found.append(Picture(name="learning_curves", title="Learning curves", caption=caption, draw=curves_picture))
     return tuple(found)
 
@@ -95,36 +96,9 @@ def cost_picture(comparison: Comparison) -> "Figure":
     return figure
 
 
-def curves_picture(comparison: Comparison) -> "Figure":
-    """Accuracy against the number of training examples (log scale), 95% intervals as bands."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    figure, axes = canvas()
-    ends = []
-    for curve, marker in with_markers(comparison.curves):
-        colour = colour_of(curve.approach)
-        x = [point.train_size for point in curve.points]
-        y = [point.accuracy.value for point in curve.points]
-        low = [point.accuracy.low for point in curve.points]
-        high = [point.accuracy.high for point in curve.points]
-        dashed = (0, (4, 3)) if colour == COLOURS["control"] else "-"
-        axes.plot(x, y, color=colour, marker=marker, markersize=5, linewidth=1.6, linestyle=dashed, zorder=3)
-        axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0, zorder=2)
-        ends.append(Spot(x=x[-1], low=y[-1], y=y[-1], high=y[-1], text=curve.name, colour=colour))
-    sizes = sorted({point.train_size for curve in comparison.curves for point in curve.points})
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(sizes))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: whole(round(size))))
-    axes.set_xlabel("training examples (log scale)")
-    axes.set_ylabel("accuracy on the test items")
-    label_along_edge(axes, ends)
-    return figure
-
-
 def _far_behind(arms: Sequence[ArmResult]) -> list[ArmResult]:
-    """Arms too far below the best to share a scale with the others; pre-trained arms and those above are not."""
-    lowest = min((arm.accuracy for arm in arms if arm.is_pretrained), default=arms[-1].accuracy)
+    """Arms too far below the best to share a scale with the others; fine-tuned arms and those above are not."""
+    lowest = min((arm.accuracy for arm in arms if arm.is_fine_tuned), default=arms[-1].accuracy)
     return [arm for arm in arms if arm.accuracy < min(lowest, arms[0].accuracy - FAR_BEHIND)]
 
 

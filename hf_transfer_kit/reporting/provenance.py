@@ -11,7 +11,11 @@ P_VALUES = (
     "exact McNemar test against the most accurate arm, one per seed, combined as twice their median (Meinshausen, "
     "Meier and Bühlmann 2009), Holm-corrected over the arms."
 )
-CHOICES = "layers, epochs and temperatures were chosen on training and validation rows; test rows were read once."
+CROSSOVER = (
+    "the number of labels from which on the best fine-tuned arm stays ahead of the best prompted one, up to the most "
+    "that were measured; between two measured numbers straight over log labels; taken on every resample. An arm that "
+    "uses fewer labels than there are stays as it is. Labels are those an arm looked at, validation included."
+)
 DIGEST = 12  # hexadecimal digits of a hash that are shown
 
 
@@ -34,7 +38,9 @@ def how_measured(comparison: Comparison) -> list[tuple[str, str]]:
         ("p-values", P_VALUES),
         ("Forgetting", _forgetting(comparison.old_data)),
         ("Calibration", _calibration(measured)),
-        ("Choices", CHOICES),
+        ("Crossover", CROSSOVER if comparison.crossover else ""),
+        ("Payback", _payback(comparison)),
+        ("Choices", _choices(comparison)),
         *(("Model", _model(model.name, model.revision, model.weights_digest)) for model in comparison.models),
         ("Hashes", _hashes(comparison.data.hashes)),
         ("Old hashes", _hashes(comparison.old_data.hashes if comparison.old_data else {})),
@@ -49,6 +55,25 @@ def _intervals(measured: Measurement) -> str:
         f"{measured.level:.0%} intervals from {whole(measured.resamples)} paired bootstrap resamples of test items "
         "and seeds; exact binomial bounds where every answer is right or every one wrong. With few seeds they are "
         "a little narrow."
+    )
+
+
+def _payback(comparison: Comparison) -> str:
+    payback, price = comparison.payback, comparison.measurement.dollars_per_hour
+    if payback is None:
+        return ""
+    machine = f"; this machine at ${price:g} per hour" if price is not None else ""
+    return (
+        f"in {payback.unit}{machine}: what the fine-tuned arm costs more before its first prediction than the best "
+        "prompt, divided by what it saves on each prediction. Labels have no price in it."
+    )
+
+
+def _choices(comparison: Comparison) -> str:
+    prompts = ", prompts" if any(arm.is_prompted for arm in comparison.arms) else ""
+    return (
+        f"layers, epochs{prompts} and temperatures were chosen on training and validation rows; test rows were read "
+        "once."
     )
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import OutputError
 from hf_transfer_kit.reporting.canvas import to_png, to_svg
+from hf_transfer_kit.reporting.columns import Table
 from hf_transfer_kit.reporting.pictures import pictures
 from hf_transfer_kit.reporting.provenance import how_measured
-from hf_transfer_kit.reporting.tables import Table, tables
+from hf_transfer_kit.reporting.tables import tables
 from hf_transfer_kit.values import write_text_atomically
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def to_html(comparison: Comparison) -> str:
         comparison=comparison,
         title=_title(comparison),
         tables=tables(comparison),
+        prompt_texts=_prompt_texts(comparison),
         pictures=drawn,
         how_measured=how_measured(comparison),
         meanings=_meanings(comparison),
@@ -68,13 +70,15 @@ def to_html(comparison: Comparison) -> str:
 def to_markdown(comparison: Comparison, picture_folder: str = PICTURE_FOLDER) -> str:
     """The report as Markdown; its pictures are files in `picture_folder`, beside it."""
     lines = [f"# {_escape(_title(comparison))}", "", f"**{_escape(comparison.verdict)}**", ""]
-    lines += [_escape(comparison.forgetting), ""] if comparison.forgetting else []
-    lines += [_escape(comparison.next_step), ""] if comparison.next_step else []
+    for text in (comparison.forgetting, comparison.prompting, comparison.next_step):
+        lines += [_escape(text), ""] if text else []
     if comparison.verdict_without_leaked:
         lines += [f"Without the leaked test rows: {_escape(comparison.verdict_without_leaked)}", ""]
     lines += _section("Warnings", [_escape(warning) for warning in comparison.warnings])
     for table in tables(comparison):
         lines += [f"## {_escape(table.title)}", "", *_markdown_table(table, comparison.recommended), ""]
+        lines += [_escape(table.note), ""] if table.note else []
+    lines += _markdown_prompts(comparison)
     for picture in pictures(comparison):
         lines += [f"## {picture.title}", "", f"![{picture.title}]({picture_folder}/{picture.name}.png)", ""]
         lines += [_escape(picture.caption), ""]
@@ -104,7 +108,9 @@ def to_terminal(comparison: Comparison) -> "RenderableType":
     from rich.text import Text
 
     verdict = Text(_printable(comparison.verdict), style="bold")
-    for text in (comparison.forgetting, comparison.next_step, comparison.verdict_without_leaked):
+    for text in (
+        comparison.forgetting, comparison.prompting, comparison.next_step, comparison.verdict_without_leaked,
+    ):  # fmt: skip
         if text:
             start = "Without the leaked test rows: " if text is comparison.verdict_without_leaked else ""
             verdict.append(f"\n{start}{_printable(text)}", style="not bold")
@@ -125,7 +131,9 @@ class _FoldedTable:
     table: Table
     marked: str
 
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> Iterator["RichTable"]:
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> Iterator["RenderableType"]:
+        from rich.text import Text
+
         unlimited = options.update(width=10_000)
         shown: list[int] = []
         for i in range(1, len(self.table.columns)):
@@ -135,6 +143,8 @@ class _FoldedTable:
                 shown = []
             shown.append(i)
         yield self._lay_out(shown)
+        if self.table.note:
+            yield Text(f"{_printable(self.table.note)}\n", style="dim")
 
     def _lay_out(self, shown: list[int]) -> "RichTable":
         from rich import box
@@ -159,8 +169,22 @@ def _title(comparison: Comparison) -> str:
 
 
 def _meanings(comparison: Comparison) -> list[tuple[str, str]]:
-    """Each column's head and meaning, once."""
-    return list({column.head: column.meaning for table in tables(comparison) for column in table.columns}.items())
+    """Each column's head and meaning, once; columns that a note explains have none."""
+    columns = [column for table in tables(comparison) for column in table.columns]
+    return list({column.head: column.meaning for column in columns if column.meaning}.items())
+
+
+def _prompt_texts(comparison: Comparison) -> dict[str, str]:
+    """Of the arms that have one, by name."""
+    return {arm.name: arm.prompt.text for arm in comparison.arms if arm.prompt and arm.prompt.text}
+
+
+def _markdown_prompts(comparison: Comparison) -> list[str]:
+    """The prompts as indented blocks, which no mark-up inside can end."""
+    lines = []
+    for name, text in _prompt_texts(comparison).items():
+        lines += [f"Prompt of {_escape(name)}:", "", *(f"    {_printable(line)}" for line in text.splitlines()), ""]
+    return ["## Prompts as text", "", *lines] if lines else []
 
 
 def _section(title: str, items: Iterable[str]) -> list[str]:

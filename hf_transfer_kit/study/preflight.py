@@ -56,8 +56,9 @@ def check_models(study: "Study", task_name: str) -> None:
     from hf_transfer_kit.prompting.prompts import load_prompt
     from hf_transfer_kit.tasks import get_task
 
-    for file in {getattr(method.approach, "prompt", None) for method in study.methods} - {None}:
-        load_prompt(file)
+    for method in study.methods:
+        if file := getattr(method.approach, "prompt", None):
+            load_prompt(file)
     for tracker in study.training.report_to:
         if tracker not in TRACKERS:
             raise PlanError(f"--report-to: unknown experiment tracker '{tracker}'; {did_you_mean(tracker, TRACKERS)}")
@@ -71,7 +72,7 @@ def check_models(study: "Study", task_name: str) -> None:
             _check_weights(model)
     for model in study.prompt_models:
         if model.remote is not None:
-            from hf_transfer_kit.prompting.remote_access import find_key
+            from hf_transfer_kit.prompting.remote.remote_access import find_key
 
             find_key(model.remote)
         elif kind_of(model, task_name) and knows_words(model, task_name):
@@ -88,7 +89,8 @@ def possible(plans: Mapping[str, TransferPlan], task_name: str) -> tuple[dict[st
     """
     from hf_transfer_kit.prompting.kinds import knows_words
 
-    kept, left_out = {}, {}
+    kept: dict[str, TransferPlan] = {}
+    left_out: dict[str, None] = {}  # each sentence once, in order
     for name, plan in plans.items():
         reason = ""
         if isinstance(plan.approach, PromptTuning) and task_name != "text-classification":

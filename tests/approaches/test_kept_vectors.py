@@ -5,7 +5,7 @@ import pytest
 
 from hf_transfer_kit.approaches.kept_vectors import COUNTED_ROWS, KeptVectors
 from hf_transfer_kit.plan import Prototype
-from hf_transfer_kit.prompting.vectors import Embedded, Embedder
+from hf_transfer_kit.prompting.embeddings.vectors import Embedded, Embedder
 
 
 class Lengths(Embedder):

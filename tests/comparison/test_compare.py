@@ -10,7 +10,7 @@ from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import Comparison, Failure
 from hf_transfer_kit.errors import FormatError
 from hf_transfer_kit.findings import CheckReport, Finding
-from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow
+from hf_transfer_kit.plan import Features, Full, Lora, Majority, Remote, Scratch, Shallow, ZeroShot
 
 
 def leaks(rows, items):
@@ -212,6 +212,11 @@ def test_names_say_what_sets_arms_apart_and_no_more():
     assert names(make_record(answers, Lora(rank=4)), make_record(answers, Lora(rank=8))) == [
         "lora (rank=4)",
         "lora (rank=8)",
+    ]
+    remote = Remote(url="http://127.0.0.1:1/v1")
+    assert names(make_record(answers), make_record(answers, ZeroShot(), remote=remote)) == [
+        "features · mini",
+        "zero_shot · mini (remote)",
     ]
     assert names(make_record(answers, Shallow(), task="image-classification")) == ["raw pixels"]
 

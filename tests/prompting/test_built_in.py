@@ -5,7 +5,7 @@ import pytest
 from hf_transfer_kit.errors import PromptError
 from hf_transfer_kit.prompting.built_in import built_in
 from hf_transfer_kit.prompting.classifier import Demonstration
-from hf_transfer_kit.prompting.frames import plain_frame
+from hf_transfer_kit.prompting.language_models.frames import plain_frame
 from hf_transfer_kit.prompting.prompts import load_prompt
 
 LABELS = ["card_lost", "travel"]

@@ -147,7 +147,7 @@ def test_the_page_is_accessible():
     assert all(picture["role"] == "img" and len(picture["aria-label"]) > 20 for picture in pictures)
     assert any(attributes.get("name") == "viewport" for tag, attributes in page.tags if tag == "meta")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len([name for name in ids if name.startswith("table-")]) == 3
+    assert len([name for name in ids if name.startswith("table-")]) == 4
     assert "prefers-color-scheme: dark" in text
 
 
@@ -166,7 +166,7 @@ def test_the_markdown_table_is_one():
 
     blocks = re.findall(r"(?:^\|.*\n)+", to_markdown(comparison), flags=re.MULTILINE)
 
-    assert len(blocks) == 3  # quality, quality without leaked rows, cost
+    assert len(blocks) == 4  # quality, quality without leaked rows, learning curves, cost
     for block in blocks:
         rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
         assert len({len(row) for row in rows}) == 1

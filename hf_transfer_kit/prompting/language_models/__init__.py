@@ -1,0 +1,1 @@
+"""Prompts to language models that run here: causal, masked, encoder-decoder."""

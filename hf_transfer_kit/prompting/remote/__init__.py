@@ -1,0 +1,1 @@
+"""Prompts to chat models that answer elsewhere: one question per input, answers kept, spending limited."""
