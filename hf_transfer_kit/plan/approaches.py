@@ -180,9 +180,8 @@ DETERMINISTIC: tuple[type[Any], ...] = (  # the seed only draws their subset of 
 )  # fmt: skip
 TRAINED: tuple[type[Any], ...] = (TopLayers, Full, Gradual, Lora, PromptTuning, Scratch)  # what the Trainer trains
 PROTECTABLE: tuple[type[Any], ...] = (TopLayers, Full, Gradual, Lora)  # those that change pre-trained weights
-APPROACHES: dict[str, type[Any]] = {
-    cls.name: cls for cls in (*CONTROLS, *PROMPTED, Features, TopLayers, Full, Gradual, Lora, PromptTuning, Scratch)
-}
+_ALL: tuple[type[Any], ...] = (*CONTROLS, *PROMPTED, Features, TopLayers, Full, Gradual, Lora, PromptTuning, Scratch)
+APPROACHES: dict[str, type[Any]] = {cls.name: cls for cls in _ALL}
 
 
 def approach_from_mapping(mapping: Any, where: str) -> Approach:
