@@ -92,7 +92,7 @@ def check_folder(plan: TransferPlan, folder: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise OutputError(f"folder '{folder}' cannot be written: {error.strerror}; choose another --out.") from error
-    if (folder / PLAN_FILE).exists() and TransferPlan.load(folder / PLAN_FILE) != plan:
+    if (folder / PLAN_FILE).exists() and not plan.repeats(TransferPlan.load(folder / PLAN_FILE)):
         raise OutputError(f"folder '{folder}' holds a run of another plan; choose another --out, or delete it.")
 
 

@@ -50,8 +50,8 @@ LEVELS = [
     ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "prompt_options", "cli", "commands",
-    "__init__",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "prompt_options", "cli",
+    "commands", "__init__",
 ]  # fmt: skip
 
 

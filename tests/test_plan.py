@@ -247,3 +247,17 @@ def test_a_plan_file_that_cannot_be_read_is_named(tmp_path: Path):
 def test_nan_is_no_setting_in_python_either(make):
     with pytest.raises(PlanError, match="=nan must"):
         make()
+
+
+def test_a_run_is_the_same_whatever_a_remote_model_may_cost_and_how_fast_it_is_asked():
+    cheap, dear, other = (
+        make_plan(ZeroShot(), model=ModelSpec(name="m", remote=remote))
+        for remote in (
+            Remote(url="http://a/v1", price_in=1.0, max_dollars=1.0),
+            Remote(url="http://a/v1", price_in=2.0, max_dollars=9.0, parallel=1, timeout=5.0, requests_per_minute=9.0),
+            Remote(url="http://b/v1", price_in=1.0, max_dollars=1.0),
+        )
+    )
+
+    assert cheap.repeats(dear) and make_plan().repeats(make_plan())
+    assert not cheap.repeats(other) and not make_plan().repeats(make_plan(seed=1))

@@ -16,7 +16,7 @@ def cost_of_thousand(predictor: Predictor, inputs: Sequence[Any]) -> PredictionC
     """What `predictor` needs for 1000 inputs like the first ones of `inputs` on this machine; at least one input."""
     together, alone = list(inputs[:TOGETHER]), list(inputs[:ALONE])
     predictor.logits(together[:1])  # loads what is loaded once
-    seconds, flops, usage = _measured(lambda: predictor.logits(together), predictor)
+    seconds, flops, usage = _measured(predictor, together)
     share = 1000 / len(together)
     cost = PredictionCost(
         seconds=seconds * share, flops=flops * share, seconds_uncached=seconds * share, flops_uncached=flops * share,
@@ -27,8 +27,7 @@ def cost_of_thousand(predictor: Predictor, inputs: Sequence[Any]) -> PredictionC
         return cost
     seconds = flops = 0.0
     for each in alone:
-        predictor.forget()
-        took, operations, _ = _measured(lambda each=each: predictor.logits([each]), predictor)  # type: ignore[misc]
+        took, operations, _ = _measured(predictor, [each], predictor.forget)
         seconds, flops = seconds + took, flops + operations
     share = 1000 / len(alone)
     return PredictionCost(
@@ -47,10 +46,14 @@ def billed_thousand(usage: Usage, inputs: int) -> PredictionCost:
     )  # fmt: skip
 
 
-def _measured(call: Callable[[], object], predictor: Predictor) -> tuple[float, float, Usage]:
-    """(seconds, operations, tokens) of `call`; operations are counted in a second call, which they slow down."""
+def _measured(
+    predictor: Predictor, inputs: list[Any], before: Callable[[], None] = lambda: None
+) -> tuple[float, float, Usage]:
+    """(seconds, operations, tokens) of answering `inputs`; counting slows a call down, so it has one of its own."""
+    before()
     with Meter() as meter:
-        call()
+        predictor.logits(inputs)
+    before()
     with flop_counter() as counter:
-        call()
+        predictor.logits(inputs)
     return meter.seconds, float(counter.get_total_flops()), predictor.usage()

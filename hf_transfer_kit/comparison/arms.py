@@ -79,7 +79,8 @@ def group(records: Sequence[RunRecord]) -> list[Arm]:
     by_key: dict[tuple[Method, ModelSpec | None, int], dict[int, RunRecord]] = defaultdict(dict)
     for record in records:
         method = (record.plan.approach, record.plan.protection)
-        seeds = by_key[method, record.plan.model, record.data.rows["train"]]
+        model = record.plan.model and record.plan.model.without_limits()
+        seeds = by_key[method, model, record.data.rows["train"]]
         if record.plan.seed in seeds:
             raise FormatError(f"two records are of the same run ({run_name(record)}); leave one of them out.")
         seeds[record.plan.seed] = record

@@ -1,6 +1,6 @@
 """What a plan says besides its approach: the data, the model, the training loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hf_transfer_kit.errors import PlanError, did_you_mean
 
@@ -110,6 +110,13 @@ class ModelSpec:
     revision: str | None = None
     blocks: tuple[str, ...] | None = None
     remote: Remote | None = None
+
+    def without_limits(self) -> "ModelSpec":
+        """The same model without what changes no answer: how fast it is asked, and for how much money."""
+        if self.remote is None:
+            return self
+        usual = Remote(url=self.remote.url, provider=self.remote.provider)
+        return replace(self, remote=usual)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,13 @@ class TransferPlan:
         """Approach and protections: "full+ewc+replay"."""
         return "+".join([self.approach.name, *self.protection.names])
 
+    def repeats(self, other: "TransferPlan") -> bool:
+        """Whether it asks for the same run; limits of a remote model may differ."""
+        return self._without_limits() == other._without_limits()
+
+    def _without_limits(self) -> "TransferPlan":
+        return self if self.model is None else dataclasses.replace(self, model=self.model.without_limits())
+
     def _check_protection(self) -> None:
         names = self.protection.names
         if names and not isinstance(self.approach, PROTECTABLE):

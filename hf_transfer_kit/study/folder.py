@@ -153,9 +153,9 @@ class StudyFolder:
 
     def _check_plan(self, name: str, plan: TransferPlan) -> None:
         folder = self.run_folder(name)
-        earlier, now = TransferPlan.load(folder / "plan.yaml").to_mapping(), plan.to_mapping()
-        difference = _difference(earlier, now)
-        if difference:
+        earlier = TransferPlan.load(folder / "plan.yaml")
+        if not plan.repeats(earlier):
+            difference = _difference(earlier.to_mapping(), plan.to_mapping())
             raise OutputError(
                 f"run '{folder}' was made with other settings: its {difference}; choose another --out, or delete that "
                 "folder."

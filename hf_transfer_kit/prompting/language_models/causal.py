@@ -110,6 +110,10 @@ class CausalClassifier(PromptClassifier):
             self._scorer.forget()
 
     @property
+    def parameters(self) -> int:
+        return 0 if self._scorer is None else int(self._scorer.model.num_parameters())
+
+    @property
     def details(self) -> dict[str, Any]:
         if self._contexts is None or self._scorer is None:
             return {}
