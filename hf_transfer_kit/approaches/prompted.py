@@ -96,7 +96,7 @@ class PromptedFit(Fit):
             test_logits=predictor.corrected(test),
             train_seconds=meter.seconds + passes.seconds,
             train_cpu_seconds=meter.cpu_seconds + passes.cpu_seconds,
-            train_flops=passes.flops,
+            train_flops=passes.flops + spent.flops,
             peak_memory_mib=meter.peak_mib,
             trainable_parameters=0,
             total_parameters=classifier.parameters,

@@ -11,6 +11,8 @@ from hf_transfer_kit.commands.shown import carry_out_shown
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.options import (
     Approaches,
+    Calibration,
+    Choose,
     Config,
     Data,
     Debug,
@@ -23,6 +25,7 @@ from hf_transfer_kit.options import (
     OldData,
     OldInputColumn,
     OldLabelColumn,
+    Orders,
     Price,
     PromptFile,
     Provider,
@@ -67,6 +70,9 @@ def compare(
     shots: Annotated[int, typer.Option(help="Examples in the prompt of few_shot.")] = 16,
     prompt: PromptFile = None,
     search: Search = False,
+    orders: Orders = 1,
+    calibration: Calibration = "batch",
+    choose: Choose = "auto",
     prompt_model: Annotated[
         list[str] | None, typer.Option("--prompt-model", help="A further model for zero_shot and few_shot alone.")
     ] = None,
@@ -110,7 +116,10 @@ def compare(
         models=tuple(ModelSpec(name=name, revision=model_revision, blocks=names) for name in model),
         approaches=methods_of(
             approaches, old_data=old is not None, top_blocks=top_blocks, replay_ratio=replay_ratio,
-            ewc_strength=ewc_strength, prompted=PromptOptions(prompt=prompt, search=search, shots=shots),
+            ewc_strength=ewc_strength, 
+            prompted=PromptOptions(
+                prompt=prompt, search=search, orders=orders, calibration=calibration, choose=choose, shots=shots
+            ),
         ),
         prompt_models=tuple(
             remote_model(name, url, provider, price, max_dollars) for name in prompt_model or ()

@@ -2,14 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from hf_transfer_kit.prompting.scores import Scores
+from hf_transfer_kit.measure import flop_counter
+from hf_transfer_kit.prompting.scores import Scores, Usage
 
 if TYPE_CHECKING:
     from hf_transfer_kit.prompting.prompts import Prompt
 
+COUNTED_INPUTS = 2  # inputs whose operations are counted
 Progress = Callable[[int, int], None]  # (inputs done, inputs)
 
 
@@ -37,9 +39,12 @@ class PromptClassifier(ABC):
 
     Attributes:
         prompt: how it asks; another one may be set before the next `fit`, which keeps the loaded weights.
+        runs_here: False where another machine does the work, whose operations nobody can count.
     """
 
     prompt: "Prompt"
+    runs_here: ClassVar[bool] = True
+    _per_unit: float | None = None  # operations per token
 
     @abstractmethod
     def fit(self, labels: Sequence[str], demonstrations: Demonstrations | None = None) -> None:
@@ -54,9 +59,31 @@ class PromptClassifier(ABC):
             ModelError: the model cannot be loaded, or is not of this kind.
         """
 
-    @abstractmethod
     def score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
-        """The scores of `inputs`; after `fit`."""
+        """The scores of `inputs`; after `fit`.
+
+        Raises:
+            PromptError: an input is too long for the prompt, or there was no `fit`.
+            RemoteError: a remote model cannot be asked; what was answered is kept.
+        """
+        scores = self._score(inputs, on_progress)
+        usage = replace(scores.usage, flops=self._operations(inputs, scores.usage))
+        return replace(scores, usage=usage)
+
+    @abstractmethod
+    def _score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
+        """The scores of `inputs`, operations not counted."""
+
+    def _operations(self, inputs: Sequence[Any], usage: Usage) -> float:
+        """Floating-point operations: counted once, on a few inputs, and scaled by tokens (by inputs without any)."""
+        if not self.runs_here or not len(inputs):
+            return 0.0
+        if self._per_unit is None:
+            some = inputs[:COUNTED_INPUTS]
+            with flop_counter() as counter:
+                counted = self._score(some).usage
+            self._per_unit = counter.get_total_flops() / (_tokens(counted) or len(some))
+        return self._per_unit * (_tokens(usage) or len(inputs))
 
     def forget(self) -> None:  # noqa: B027  # most keep nothing
         """Drops what is kept between inputs (states of the prompt's beginning), so that what it saves can be measured.
@@ -73,3 +100,8 @@ class PromptClassifier(ABC):
     def details(self) -> dict[str, Any]:
         """What it found out by itself, for the record: the path taken, checks, tokens; plain values."""
         return {}
+
+
+def _tokens(usage: Usage) -> int:
+    """Tokens that a model evaluated."""
+    return usage.tokens_in + usage.tokens_out

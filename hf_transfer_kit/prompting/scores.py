@@ -1,6 +1,5 @@
 """What a prompted model gives back: a score for every label, and what that cost. The same for every kind of model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,6 +15,7 @@ class Usage:
         tokens_out: label tokens evaluated, or tokens written by a remote model, kept answers included.
         requests: to a remote model, those repeated after an error included.
         seconds: wall time.
+        flops: floating-point operations on this machine, counted on a few inputs and scaled by tokens.
         dollars: billed; 0 for models that run here.
     """
 
@@ -24,6 +24,7 @@ class Usage:
     tokens_out: int = 0
     requests: int = 0
     seconds: float = 0.0
+    flops: float = 0.0
     dollars: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -57,16 +58,3 @@ class Scores:
         """(inputs,): number of the best label; -1 where the answer was unreadable."""
         best = self.log_scores.argmax(axis=1)
         return np.where(self.unreadable, -1, best)
-
-
-def joined(parts: Sequence[Scores]) -> Scores:
-    """Scores of one input after the other as those of all; at least one part."""
-    usage = Usage()
-    for part in parts:
-        usage = usage + part.usage
-    return Scores(
-        log_scores=np.concatenate([part.log_scores for part in parts]),
-        label_tokens=parts[0].label_tokens,
-        unreadable=np.concatenate([part.unreadable for part in parts]),
-        usage=usage,
-    )

@@ -42,7 +42,7 @@ class VectorClassifier(PromptClassifier):
         self._labels: tuple[str, ...] = ()
         self._fit_tokens = 0
 
-    def score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
+    def _score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
         started = time.perf_counter()
         vectors, tokens = self._embed(inputs, on_progress)
         log_scores = self._log_scores(vectors, inputs) if len(inputs) else np.empty((0, len(self._labels)))
@@ -52,6 +52,9 @@ class VectorClassifier(PromptClassifier):
             unreadable=np.zeros(len(inputs), dtype=bool),
             usage=Usage(tokens_in=tokens, seconds=time.perf_counter() - started),
         )
+
+    def _operations(self, inputs: Sequence[Any], usage: Usage) -> float:
+        return 0.0 if self.vectors is not None else super()._operations(inputs, usage)
 
     @property
     def parameters(self) -> int:

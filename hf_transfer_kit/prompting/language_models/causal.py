@@ -85,7 +85,7 @@ class CausalClassifier(PromptClassifier):
         scorer.fit([each.ids for each in self._continuations], prefix=self._prefix, examples=example)
         self._contexts = contexts
 
-    def score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
+    def _score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
         if self._contexts is None or self._scorer is None:
             raise PromptError("there are no labels to score yet; call fit(labels) first.")
         started = time.perf_counter()

@@ -69,7 +69,7 @@ class EncoderDecoderClassifier(PromptClassifier):
         fitting = [each for each in probes if limit is None or len(each) <= limit]
         self._rows = LabelRows(self._model, targets, fitting, pad=self._tokenizer.pad_token_id)
 
-    def score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
+    def _score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
         if self._rows is None:
             raise PromptError("there are no labels to score yet; call fit(labels) first.")
         started = time.perf_counter()

@@ -102,7 +102,7 @@ class MaskedClassifier(PromptClassifier):
         limit = context_length(self._tokenizer)
         self._mask_rows_only = self._agrees([each for each in probes if limit is None or _length(each) <= limit])
 
-    def score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
+    def _score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
         if not self._answers:
             raise PromptError("there are no labels to score yet; call fit(labels) first.")
         started = time.perf_counter()

@@ -56,6 +56,8 @@ class RemoteClassifier(PromptClassifier):
         array([0])
     """
 
+    runs_here = False
+
     def __init__(
         self,
         model: ModelSpec,
@@ -100,7 +102,7 @@ class RemoteClassifier(PromptClassifier):
         """What `score(inputs)` will cost at most, as far as tokens can be estimated; sends nothing. After `fit`."""
         return estimate(self._answers.missing(self._requests(inputs, self._shown(inputs))), self._remote)
 
-    def score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
+    def _score(self, inputs: Sequence[Any], on_progress: Progress | None = None) -> Scores:
         """The scores of `inputs`, texts; `unreadable` where an answer is none of the labels.
 
         Raises:

@@ -48,8 +48,8 @@ def test_label_texts_are_embedded_in_one_call_and_only_on_fit():
     classifier.score(["a"])
     classifier.score(["b"])
 
-    assert embedder.seen == ["good", "bad", "a", "b"]
-    assert embedder.calls == 3
+    assert embedder.seen == ["good", "bad", "a", "a", "b"]  # "a" twice: to answer, and to count operations
+    assert embedder.calls == 4
 
 
 def test_a_prompt_without_label_templates_gives_the_words_alone():
