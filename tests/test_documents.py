@@ -45,7 +45,7 @@ def test_the_plan_in_the_format_description_is_a_plan():
 def test_every_example_is_the_base_script_and_marked_lines():
     base = (ROOT / "examples" / "base.py").read_text(encoding="utf-8").splitlines()
     for file in EXAMPLES:
-        if file.name in ("base.py", "compare.py"):
+        if file.name in ("base.py", "compare.py", "prompts.py"):
             continue
         lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.endswith("# New")]
         allowed = {line for line in lines if line.startswith('"""') or 'arguments("' in line}
@@ -62,7 +62,9 @@ def test_every_example_runs(file, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", [f for f in EXAMPLES if f.name != "compare.py"], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", [f for f in EXAMPLES if f.name not in ("compare.py", "prompts.py")], ids=lambda file: file.name
+)
 def test_every_trainer_script_runs_in_two_processes(file, tmp_path):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(file)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

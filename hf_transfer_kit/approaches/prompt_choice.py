@@ -9,10 +9,10 @@ from hf_transfer_kit.approaches.approach import Job
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.metrics import accuracy
 from hf_transfer_kit.plan import FewShot, Prototype, ZeroShot
-from hf_transfer_kit.prompting.built_in import built_in
 from hf_transfer_kit.prompting.classifier import Demonstration, Demonstrations, PromptClassifier
 from hf_transfer_kit.prompting.demonstrations import NearestTexts, balanced, in_orders
-from hf_transfer_kit.prompting.kinds import EMBEDDING, IMAGE_TEXT, kind_of
+from hf_transfer_kit.prompting.kinds import EMBEDDING, IMAGE_TEXT
+from hf_transfer_kit.prompting.make import prompts_for
 from hf_transfer_kit.prompting.prompts import Prompt, load_prompt
 from hf_transfer_kit.prompting.scores import Scores, Usage
 
@@ -97,9 +97,7 @@ def candidates(job: Job, kind: str) -> list[Candidate]:
     approach, model = job.plan.approach, job.plan.model
     if model is None or not isinstance(approach, ZeroShot | FewShot | Prototype):
         raise PlanError(f"approach '{approach.name}' is not one that prompts a model.")
-    if isinstance(approach, Prototype):
-        kind = IMAGE_TEXT if kind_of(model, job.task.name) == IMAGE_TEXT else EMBEDDING
-    prompts = [load_prompt(approach.prompt)] if approach.prompt else list(built_in(kind, job.task.input_noun))
+    prompts = [load_prompt(approach.prompt)] if approach.prompt else list(prompts_for(kind, model, job.task.name))
     searching = not isinstance(approach, Prototype) and approach.search
     prompts = prompts if searching else prompts[:1]
     draws = _draws(job, kind, SEARCH_DRAWS if searching else 1)

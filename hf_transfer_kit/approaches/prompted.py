@@ -121,7 +121,7 @@ def _classifier(kind: str, plan: TransferPlan, task: Task, prompt: Prompt, ledge
     if model is None:
         raise PlanError(f"approach '{approach.name}' needs a model, and the plan names none.")
     return make_classifier(
-        kind, model, prompt, task, shots=approach.shots if isinstance(approach, FewShot) else 1,
+        model, prompt, task=task.name, kind=kind, shots=approach.shots if isinstance(approach, FewShot) else 1,
         names=isinstance(approach, Prototype) and approach.names and knows_words(model, task.name),
         max_length=plan.data.max_length, ledger=ledger,
     )  # fmt: skip

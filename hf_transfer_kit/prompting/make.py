@@ -1,44 +1,62 @@
-"""A classifier for a kind of model; the one place that knows them all. To add a kind: a class, and a line here."""
+"""A classifier for a model; the one place that knows all kinds. To add a kind: a class, and a line here."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hf_transfer_kit.errors import PromptError, did_you_mean
 from hf_transfer_kit.plan import ModelSpec
+from hf_transfer_kit.prompting.built_in import built_in
 from hf_transfer_kit.prompting.classifier import PromptClassifier
-from hf_transfer_kit.prompting.kinds import EMBEDDING, IMAGE_TEXT, REMOTE
+from hf_transfer_kit.prompting.kinds import EMBEDDING, IMAGE_TEXT, REMOTE, kind_of
 from hf_transfer_kit.prompting.prompts import Prompt
-
-if TYPE_CHECKING:
-    from hf_transfer_kit.tasks import Task
+from hf_transfer_kit.tasks import get_task
 
 PROTOTYPE = "prototype"
 KINDS = ("causal", "masked", "encoder_decoder", IMAGE_TEXT, EMBEDDING, REMOTE, PROTOTYPE)
 
 
+def prompts_for(kind: str, model: ModelSpec, task: str) -> tuple[Prompt, ...]:
+    """The built-in prompts for a kind of classifier, the default first; prototypes take those of their embeddings."""
+    if kind == PROTOTYPE:
+        kind = IMAGE_TEXT if kind_of(model, task) == IMAGE_TEXT else EMBEDDING
+    return built_in(kind, get_task(task).input_noun)
+
+
 def make_classifier(
-    kind: str, model: ModelSpec, prompt: Prompt, task: "Task", *, shots: int = 16, names: bool = True,
-    max_length: int | None = None, ledger: Path | None = None,
-) -> PromptClassifier:  # fmt: skip
-    """The classifier of that kind, not fitted yet; imports what only it needs.
+    model: ModelSpec | str,
+    prompt: Prompt | None = None,
+    *,
+    task: str = "text-classification",
+    kind: str = "auto",
+    shots: int = 16,
+    names: bool = True,
+    max_length: int | None = None,
+    ledger: Path | None = None,
+) -> PromptClassifier:
+    """The classifier that asks `model`, not fitted yet; imports what only it needs.
 
     Args:
-        kind: as `kinds.kind_of` gives it, or "prototype".
+        model: a name stands for a Hub model or a folder.
+        prompt: None: the first built-in one for this kind of model.
+        task: "text-classification" or "image-classification".
+        kind: one of `KINDS`; "auto": by what the model is, see `kinds.kind_of`.
         shots: of embeddings: how many nearest examples answer.
         names: of prototypes: whether label names count.
         max_length: of embeddings: longest text in tokens, where less than the model's own limit.
         ledger: of remote models: file that keeps what was spent; None: the limit holds for this classifier alone.
 
+    Raises:
+        PromptError: there is no such kind.
+        ModelError: the model cannot be found.
+
     Example:
-        >>> from hf_transfer_kit.tasks import get_task
-        >>> model = ModelSpec(name="sentence-transformers/all-MiniLM-L6-v2")
-        >>> prompt = Prompt(name="plain", label_templates=("{{ label }}",))
-        >>> classifier = make_classifier("embedding", model, prompt, get_task("text-classification"))
+        >>> classifier = make_classifier("sentence-transformers/all-MiniLM-L6-v2")
         >>> classifier.fit(["weather", "cooking"])
         >>> classifier.score(["it rains again", "fry the onions first"]).predictions.tolist()
         [0, 1]
     """
-    noun = task.input_noun
+    model = ModelSpec(name=model) if isinstance(model, str) else model
+    noun, kind = get_task(task).input_noun, kind_of(model, task) if kind == "auto" else kind
+    prompt = prompt or prompts_for(kind, model, task)[0]
     if kind == "causal":
         from hf_transfer_kit.prompting.language_models.causal import CausalClassifier
 
@@ -64,9 +82,9 @@ def make_classifier(
     if kind == PROTOTYPE:
         from hf_transfer_kit.prompting.embeddings.prototype import PrototypeClassifier
 
-        return PrototypeClassifier(model, prompt, task=task, names=names, max_length=max_length)
+        return PrototypeClassifier(model, prompt, input_noun=noun, names=names, max_length=max_length)
     if kind == EMBEDDING:
         from hf_transfer_kit.prompting.embeddings.embedding import EmbeddingClassifier
 
-        return EmbeddingClassifier(model, prompt, task=task, shots=shots, max_length=max_length)
+        return EmbeddingClassifier(model, prompt, input_noun=noun, shots=shots, max_length=max_length)
     raise PromptError(f"there is no classifier of kind '{kind}'; {did_you_mean(kind, KINDS)}")

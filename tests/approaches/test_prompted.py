@@ -45,16 +45,15 @@ def stand_in(monkeypatch, text_csv):
     """Puts the stand-in in the place of every model; gives the list of those that were made."""
     made = []
 
-    def make(kind, model, prompt, task, **settings):
+    def make(model, prompt, **settings):
         made.append(WordCounter(prompt))
         return made[-1]
 
     monkeypatch.chdir(text_csv.parent)
     monkeypatch.setattr(prompted, "make_classifier", make)
-    for module in (prompted, prompt_choice):
-        monkeypatch.setattr(module, "kind_of", lambda model, task, asked="auto": "causal")
+    monkeypatch.setattr(prompted, "kind_of", lambda model, task, asked="auto": "causal")
     prompts = (Prompt(name="right", template="{{ input }}"), Prompt(name="wrong", template="{{ input }}?"))
-    monkeypatch.setattr(prompt_choice, "built_in", lambda kind, noun: prompts)
+    monkeypatch.setattr(prompt_choice, "prompts_for", lambda kind, model, task: prompts)
     return made
 
 

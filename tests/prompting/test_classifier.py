@@ -52,7 +52,8 @@ def test_nobody_counts_what_another_machine_does():
 def test_usage_adds_up_and_scores_per_token_do_not_favour_short_labels():
     scores = Scores(
         log_scores=np.array([[-1.0, -4.0], [-3.0, -4.0], [0.0, 0.0]]), label_tokens=np.array([1, 2]),
-        unreadable=np.array([False, False, True]), usage=Usage(tokens_in=3, dollars=0.5) + Usage(tokens_in=4, flops=9.0),
+        unreadable=np.array([False, False, True]),
+        usage=Usage(tokens_in=3, dollars=0.5) + Usage(tokens_in=4, flops=9.0),
     )  # fmt: skip
 
     assert scores.per_token.tolist() == [[-1, -2], [-3, -2], [0, 0]]
