@@ -15,6 +15,7 @@ from hf_transfer_kit.plan import TransferPlan
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+TRAINER_SCRIPTS = [file for file in EXAMPLES if file.name not in ("compare.py", "prompts.py")]
 
 
 def test_the_readme_holds_the_two_commands_that_ci_takes_out_of_it():
@@ -44,9 +45,7 @@ def test_the_plan_in_the_format_description_is_a_plan():
 
 def test_every_example_is_the_base_script_and_marked_lines():
     base = (ROOT / "examples" / "base.py").read_text(encoding="utf-8").splitlines()
-    for file in EXAMPLES:
-        if file.name in ("base.py", "compare.py", "prompts.py"):
-            continue
+    for file in TRAINER_SCRIPTS:
         lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.endswith("# New")]
         allowed = {line for line in lines if line.startswith('"""') or 'arguments("' in line}
         assert [line for line in lines if line not in base and line not in allowed] == [], file.name
@@ -62,9 +61,7 @@ def test_every_example_runs(file, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "file", [f for f in EXAMPLES if f.name not in ("compare.py", "prompts.py")], ids=lambda file: file.name
-)
+@pytest.mark.parametrize("file", TRAINER_SCRIPTS, ids=lambda file: file.name)
 def test_every_trainer_script_runs_in_two_processes(file, tmp_path):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(file)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
