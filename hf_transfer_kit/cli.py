@@ -49,7 +49,7 @@ def demo(
 ) -> None:
     """Compare on data inside the package.
 
-    Takes two to four minutes on two processor cores and needs no network.
+    Takes about four minutes on two processor cores and needs no network.
     """
     from hf_transfer_kit.demo import demo_study, next_command
 
