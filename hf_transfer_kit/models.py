@@ -149,6 +149,22 @@ def identity(model: ModelSpec) -> ModelIdentity:
     return ModelIdentity(name=model.name, revision=commit, weights_digest=commit)
 
 
+def model_file(model: ModelSpec, name: str) -> Path | None:
+    """One file of `model`, fetched where needed; None where it has no such file; raises ModelError as `resolve`."""
+    from transformers.utils import cached_file
+
+    source = resolve(model)
+    if Path(source).is_dir():
+        path = Path(source) / name
+        return path if path.is_file() else None
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    try:
+        found = cached_file(source, name, revision=model.revision, **quiet)
+    except OSError as error:
+        raise ModelError(f"'{name}' of model '{model.name}' cannot be read: {error}; download it again.") from error
+    return None if found is None else Path(found)
+
+
 def weights_bytes(model: ModelSpec) -> int:
     """Bytes of the model's safetensors files; 0 where they are on the Hub and not on this machine yet."""
     folder = Path(resolve(model))

@@ -1,9 +1,7 @@
 """Which kind of classifier a model can be: causal, masked, encoder_decoder, image_text, embedding or remote."""
 
-from pathlib import Path
-
-from hf_transfer_kit.errors import ModelError, PromptError
-from hf_transfer_kit.models import load_config, resolve
+from hf_transfer_kit.errors import PromptError
+from hf_transfer_kit.models import load_config, model_file
 from hf_transfer_kit.plan import ModelSpec
 
 SENTENCE_TRANSFORMERS = "modules.json"  # the file that says that a model was trained to embed
@@ -52,7 +50,7 @@ def _of_images(model: ModelSpec) -> str:
 
 
 def _of_texts(model: ModelSpec) -> str:
-    if _embeds(model):
+    if model_file(model, SENTENCE_TRANSFORMERS) is not None:
         return EMBEDDING
     config = load_config(model)
     for name in config.architectures or ():
@@ -60,20 +58,3 @@ def _of_texts(model: ModelSpec) -> str:
             if name.endswith(ends) and (kind == "encoder_decoder") == bool(config.is_encoder_decoder):
                 return kind
     return EMBEDDING
-
-
-def _embeds(model: ModelSpec) -> bool:
-    """Whether the model comes with the files of sentence-transformers."""
-    from transformers.utils import cached_file
-
-    source = resolve(model)
-    if Path(source).is_dir():
-        return (Path(source) / SENTENCE_TRANSFORMERS).is_file()
-    try:
-        found = cached_file(
-            source, SENTENCE_TRANSFORMERS, revision=model.revision, _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )  # fmt: skip
-    except OSError as error:
-        raise ModelError(f"model '{model.name}' cannot be read: {error}") from error
-    return found is not None

@@ -11,13 +11,12 @@ Source: Reimers & Gurevych 2019, "Sentence-BERT", section 3 (arXiv:1908.10084), 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from hf_transfer_kit.errors import ModelError
-from hf_transfer_kit.models import resolve
+from hf_transfer_kit.models import model_file
 from hf_transfer_kit.plan import ModelSpec
 
 HARMLESS = ("Transformer", "Pooling", "Normalize", "Dropout")  # vectors are normalised here in any case
@@ -138,15 +137,8 @@ def _inside(folder: str, name: str) -> str:
 
 def _read_json(model: ModelSpec, name: str) -> Any:
     """The content of one of the model's files, or None where it has no such file."""
-    from transformers.utils import cached_file
-
-    source = resolve(model)
-    revision = None if Path(source).is_dir() else model.revision
+    path = model_file(model, name)
     try:
-        path = cached_file(
-            source, name, revision=revision, _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )  # fmt: skip
-        return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"'{name}' of model '{model.name}' cannot be read: {error}; download it again.") from error

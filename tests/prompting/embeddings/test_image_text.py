@@ -224,7 +224,13 @@ def test_a_label_text_too_long_for_the_model_is_refused(spec):
 
 
 def test_template_syntax_in_a_label_is_data(clip, images):
-    fitted(clip, TEMPLATE, ["{{ 1 / 0 }}", "{% raw %}"]).score(images[:1])
+    labels = ["{{ 1 / 0 }}", "{% raw %}"]
+    classifier = fitted(clip, TEMPLATE, labels)
+    by_hand = [TEMPLATE.label_templates[0].replace("{{ label }}", label) for label in labels]
+
+    vectors, texts = classifier.embedder.embed(images[:1]).vectors, classifier.embedder.embed_texts(by_hand).vectors
+    cosines = classifier.embedder.name_scores(vectors @ texts.T)
+    assert classifier.score(images[:1]).log_scores == pytest.approx(cosines, abs=1e-4)
 
 
 def test_a_model_without_two_towers_is_refused(tiny_image_model):
