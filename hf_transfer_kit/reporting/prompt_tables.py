@@ -65,7 +65,9 @@ def prompts_table(comparison: Comparison) -> Table:
         columns=(
             column("arm", arms, lambda arm: arm.name),
             column("prompt", prompts, lambda prompt: prompt.name),
-            column("demonstrations", prompts, lambda prompt: or_nothing(lambda n: f"{n:.4g}", prompt.demonstrations)),
+            column(
+                "demonstrations", prompts, lambda prompt: or_nothing(lambda n: whole(round(n)), prompt.demonstrations)
+            ),
             column("calibration used", prompts, lambda prompt: prompt.calibration or NOTHING),
             column("uncalibrated", prompts, lambda prompt: share(prompt.uncalibrated)),
             column("contextual", prompts, lambda prompt: share(prompt.contextual)),
