@@ -1,4 +1,5 @@
-"""Advice: what to do, why, and what would change it; JSON in and out. The public format of `transfer-kit advise --json`."""
+"""Advice: what to do, why, and what would change it; JSON in and out, the public format of `transfer-kit advise --json`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
