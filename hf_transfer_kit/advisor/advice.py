@@ -1,5 +1,4 @@
-"""Advice: what to do, why, and what would change it; JSON in and out, the public format of `transfer-kit advise --json`.
-"""
+"""Advice: what to do, why, what would change it; in JSON the public format of `transfer-kit advise --json`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ class ModelAdvice:
 
     Fields:
         name: as people call it: "ResNet-50".
-        hub_id: on the Hub; None where it is an API alone.
+        hub_id: on the Hub; None where it is an API alone, or has no checkpoint there.
         family: "ResNet".
         parameters: count; None where nobody has published it.
         licence: as on its card; "gated: ..." where it has to be asked for.

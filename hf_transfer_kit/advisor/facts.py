@@ -1,6 +1,7 @@
 """TaskFacts: what is known of a person's task; None is "not known", which is never guessed at."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from hf_transfer_kit.errors import PlanError, did_you_mean
@@ -14,7 +15,7 @@ SIMILARITIES = ("same", "moderate", "different")
 COMPLEXITIES = ("simple", "medium", "complex")
 COMPUTE = ("none", "cpu", "gpu", "multi_gpu", "cluster")
 TARGETS = ("edge", "server")
-PRIORITIES = ("speed", "balance", "accuracy", "simplicity", "small_model")
+PRIORITIES = ("speed", "balance", "accuracy", "simplicity", "small_model", "deep", "multi_scale")
 CHOICES = {
     "modality": MODALITIES, "task": TASKS, "similarity": SIMILARITIES, "complexity": COMPLEXITIES, "compute": COMPUTE,
     "target": TARGETS, "priority": PRIORITIES,
@@ -46,7 +47,7 @@ class TaskFacts:
         llm: a large language model can be asked (locally or elsewhere).
         keep_old_skills: what the model knows must not be forgotten.
         old_data: examples of the old task are at hand.
-        priority: "speed", "balance", "accuracy", "simplicity" or "small_model".
+        priority: "speed", "balance", "accuracy", "simplicity", "small_model", "deep" (many layers) or "multi_scale".
         high_impact: wrong answers do harm (medicine, credit, law).
         test_set: an independent test set exists.
         several_objects: several animals, things, per image.
@@ -111,6 +112,11 @@ class TaskFacts:
         if self.per_class is not None and self.n_classes is not None:
             return self.per_class * self.n_classes
         return 0 if self.per_class == 0 else None
+
+    def completed(self, changes: Mapping[str, Any]) -> "TaskFacts":
+        """These facts, and those of `changes` that were not known yet."""
+        new = {name: value for name, value in changes.items() if getattr(self, name) is None}
+        return replace(self, **new) if new else self
 
     @property
     def known(self) -> dict[str, Any]:
