@@ -16,6 +16,7 @@ from hf_transfer_kit.memory.shadow import Setup, Shadow, asked, body, classifier
 from hf_transfer_kit.plan import TRAINED, Features, TopLayers
 
 EVALUATION_BATCH = 64  # of the kit's training loop
+PASS_BATCH = {False: 32, True: 16}  # of the kit where nothing trains: texts, images
 MOMENTS = 2  # of AdamW, for each trained weight
 STEP_COPIES = 2  # of one parameter, which AdamW's step makes on its way
 
@@ -67,6 +68,8 @@ def _trained(shadow: Shadow, setup: Setup) -> list[MemoryEstimate]:
     batch = EVALUATION_BATCH if setup.evaluation_batch is None else setup.evaluation_batch
     if not batch:
         return [step]
+    if row > _pixels(shadow):  # evaluations take the short cut, too: the lower blocks run once, to store their output
+        batch = min(batch, PASS_BATCH[shadow.reads_images])
     held, workspace = _forward(shadow, batch, setup.precision)
     return [step, MemoryEstimate(**common, phase="evaluation", activations=held, workspace=workspace)]
 
@@ -128,7 +131,7 @@ def _row_bytes(shadow: Shadow, setup: Setup) -> int:
     """Of one row that stays in memory: the pixels of an image, and its activation at the boundary."""
     with torch.no_grad():
         inputs = shadow.inputs(1)
-        pixels = inputs["pixel_values"].nbytes if shadow.reads_images else 0
+        pixels = _pixels(shadow)
         if not isinstance(setup.approach, TopLayers) or shadow.boundary is None or not setup.rows:
             return pixels
         caught: list[int] = []
@@ -141,6 +144,11 @@ def _row_bytes(shadow: Shadow, setup: Setup) -> int:
         hook.remove()
     stays = caught[0] * setup.rows <= setup.approach.cache_limit_mib * MIB
     return pixels + (caught[0] if stays else 0)
+
+
+def _pixels(shadow: Shadow) -> int:
+    """Bytes of one image; 0 for texts."""
+    return shadow.inputs(1)["pixel_values"].nbytes if shadow.reads_images else 0
 
 
 def _soft_prompt(shadow: Shadow) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, quantiles
 
 from hf_transfer_kit.errors import DataError, PlanError
-from hf_transfer_kit.events import read_events
+from hf_transfer_kit.events import Event, read_events
 from hf_transfer_kit.plan import TRAINED, TransferPlan
 from hf_transfer_kit.reporting.quantities import seconds as shown_seconds
 
@@ -106,7 +106,8 @@ def forecast_from_events(path: Path, steps: int | None = None, dollars_per_hour:
     Example:
         >>> forecast_from_events(Path("runs/pilot/events.jsonl"), steps=900)  # doctest: +SKIP
     """
-    started, told = 0.0, []
+    started = 0.0
+    told: list[Event] = []
     for event in read_events(path):
         if event.kind == "start":
             started, told = event.time, []

@@ -8,7 +8,7 @@ from transformers import BertConfig, BertForSequenceClassification, GPT2Config, 
 
 from hf_transfer_kit.errors import ModelError, PlanError, UnsupportedSetupError
 from hf_transfer_kit.memory.estimate import GIB, MemoryEstimate, estimate_memory, fits, refusal, size
-from hf_transfer_kit.plan import APPROACHES, Lora, ModelSpec, TopLayers
+from hf_transfer_kit.plan import Lora, ModelSpec, PromptTuning, TopLayers
 
 BATCH, LENGTH, CLASSES = 6, 10, 3
 BERT = BertConfig(
@@ -141,9 +141,9 @@ def test_convolution_networks_have_an_estimate_too(approach):
 
 
 def test_a_soft_prompt_trains_with_the_head_alone():
-    found = estimate("prompt_tuning", evaluation_batch=0)
+    found = estimate(PromptTuning(virtual_tokens=4))
 
-    assert found.trained == 4 * (APPROACHES["prompt_tuning"]().virtual_tokens * 32 + CLASSES * 32 + CLASSES)
+    assert found.trained == 4 * (4 * 32 + CLASSES * 32 + CLASSES)
     assert found.activations > 0
 
 
