@@ -14,6 +14,7 @@ import typer
 
 from hf_transfer_kit.commands.baseline import baseline
 from hf_transfer_kit.commands.compare import compare
+from hf_transfer_kit.commands.rank import rank
 from hf_transfer_kit.commands.shown import carry_out_shown, quiet_libraries
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.options import (
@@ -38,6 +39,7 @@ app = typer.Typer(
 
 app.command()(compare)
 app.command()(baseline)
+app.command()(rank)
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 

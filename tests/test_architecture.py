@@ -42,6 +42,7 @@ LEVELS = [
         "evaluate_modules",
         "comparison",
         "callbacks",
+        "transferability",
     ],
     ["approaches", "reporting"],
     ["run", "progress", "scoring"],

@@ -1,0 +1,279 @@
+"""The conversation: (state, message) -> (state, reply), a pure function. Nothing is kept but the state it returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hf_transfer_kit.advisor import answers, rules
+from hf_transfer_kit.advisor.advice import Advice, Question
+from hf_transfer_kit.advisor.answers import Advise
+from hf_transfer_kit.advisor.asking import askables
+from hf_transfer_kit.advisor.contradictions import facts_after
+from hf_transfer_kit.advisor.facts import TaskFacts
+from hf_transfer_kit.advisor.language import Found, Understood, understand
+from hf_transfer_kit.advisor.questions import Asked
+from hf_transfer_kit.advisor.wording import NAMES, Change, changes, describe, say, summary
+from hf_transfer_kit.errors import FormatError, TransferKitError
+from hf_transfer_kit.values import check_format, from_mapping, to_mapping
+
+FORMAT, VERSION = "hf_transfer_kit.dialogue", 1
+MOST_UNDO = 20
+DONT_KNOW = "I don't know"
+OPENING = (
+    'Describe your task in your own words, for example: "80 labelled chest x-rays, no GPU". You can correct what was '
+    'understood at any time, and ask "why?", "why not full fine-tuning?", "what is EWC?", '
+    '"what if I had 20k labels?", "show the plan", "undo" or "start again".'
+)
+_NOT_UNDERSTOOD = "That says nothing about the task that can be used here."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What "undo" goes back to."""
+
+    facts: TaskFacts
+    declined: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    question: Question | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialogueState:
+    """Where a conversation stands.
+
+    Fields:
+        facts: what is known.
+        asked: facts that were asked for and answered, or declined, in order.
+        declined: facts that the person does not know.
+        question: the question that waits for its answer; None where none does.
+        turns: messages so far.
+        past: what "undo" goes back to, the last one last, 20 at most.
+    """
+
+    facts: TaskFacts = field(default_factory=TaskFacts)
+    asked: tuple[str, ...] = ()
+    declined: tuple[str, ...] = ()
+    question: Question | None = None
+    turns: int = 0
+    past: tuple[Moment, ...] = ()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As plain values, with `format` and `version` first."""
+        return {"format": FORMAT, "version": VERSION} | dict(to_mapping(self))
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "dialogue state") -> "DialogueState":
+        """The state in `mapping`; raises FormatError or PlanError where it is none."""
+        state = from_mapping(cls, check_format(mapping, name=FORMAT, version=VERSION, where=where), where)
+        if len(state.past) > MOST_UNDO or len(state.asked) > 100 or len(state.declined) > 100:
+            raise FormatError(f"{where} is longer than a conversation can make it; start again.")
+        return state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One turn of the advisor, in plain text without markup.
+
+    Fields:
+        text: what it says.
+        understood: all that is known, to be shown with every reply: "Understood: 80 labelled, images, x-ray, no GPU".
+        question: the one question of this turn, its replies ending in "I don't know"; None where nothing is asked.
+        advice: once the kind of task and the number of labels are known, or declined.
+        change: what became of the advice since the last turn.
+        done: the person has ended the conversation, or there is advice and nothing is left to ask.
+    """
+
+    text: str
+    understood: str
+    question: Question | None = None
+    advice: Advice | None = None
+    change: tuple[Change, ...] = ()
+    done: bool = False
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As plain values."""
+        return dict(to_mapping(self)) | {"advice": None if self.advice is None else self.advice.to_mapping()}
+
+
+def reply(state: DialogueState, message: str, advise: Advise = rules.advise) -> tuple[DialogueState, Reply]:
+    """The next state and what to answer; never raises on any message.
+
+    Args:
+        advise: facts to advice.
+
+    Example:
+        >>> state, answer = reply(DialogueState(), "80 labelled chest x-rays, no GPU")
+        >>> answer.understood, answer.advice.method
+        ('Understood: 80 labelled, images, x-ray, no GPU', 'features')
+    """
+    read = _quick_reply(state.question, message) or understand(
+        message, state.question.fact if state.question else None, state.facts
+    )
+    kinds = {each.kind for each in read.questions}
+    turns = state.turns + 1
+    if "start_again" in kinds:
+        return _finish(state, DialogueState(turns=turns), read, ["All facts are forgotten. " + OPENING], advise)
+    if "undo" in kinds:
+        return _undo(replace(state, turns=turns), read, advise)
+    lines = list(read.notes)
+    try:
+        after = _next(state, read)
+    except TransferKitError as error:  # two facts that TaskFacts refuses together
+        return _finish(state, replace(state, turns=turns), Understood(), [*lines, str(error)], advise)
+    if read.declined and state.question:
+        name = NAMES.get(state.question.fact, state.question.fact)
+        lines.append(f"Not known: {name}. The safer branch is kept, as if nothing was said about it.")
+    lines += [
+        f"Changed, {NAMES[each.fact]}: {say(each.fact, each.before)} -> {say(each.fact, each.value)}."
+        for each in read.corrections
+    ]
+    lines += [f'Not understood: "{each}".' for each in read.not_understood if read.found or read.questions]
+    for each in read.questions:
+        lines.append(_answer(each, read, after, advise))
+    if _is_empty(read):
+        lines.append(_NOT_UNDERSTOOD if message.strip() else "The message is empty.")
+        lines += [OPENING] if state.question is None else []
+    return _finish(state, after, read, lines, advise)
+
+
+def _quick_reply(question: Question | None, message: str) -> Understood | None:
+    """What a quick reply of the pending question means; None where the message is none."""
+    if question is None:
+        return None
+    said = message.strip().casefold()
+    askable = askables().get(question.fact)
+    for each in askable.replies if askable else ():
+        if each.text.casefold() == said:
+            found = tuple(Found(fact=fact, value=value, words=message.strip()) for fact, value in each.facts.items())
+            rounded = [say(fact, value) for fact, value in each.facts.items() if fact == "n_labelled" and value]
+            return Understood(found=found, notes=tuple(f'"{each.text}" is taken as {words}.' for words in rounded))
+    return None
+
+
+def _next(state: DialogueState, read: Understood) -> DialogueState:
+    """The state with what was understood; raises PlanError where the facts cannot be together."""
+    pending = state.question.fact if state.question else None
+    known = state.facts
+    if pending == "n_labelled" and "per_class" in read.facts:
+        known = replace(known, n_labelled=None)  # the answer takes the place of what was asked about
+    facts = facts_after(known, read.facts)
+    declined = tuple(each for each in state.declined if each not in read.facts)
+    asked = state.asked
+    if pending and (read.declined or _is_known(facts, pending)) and pending not in asked:
+        asked += (pending,)
+    if pending and read.declined and pending not in declined:
+        declined += (pending,)
+    past = state.past
+    if facts != state.facts or declined != state.declined:
+        moment = Moment(facts=state.facts, declined=state.declined, asked=state.asked, question=state.question)
+        past = (*past, moment)[-MOST_UNDO:]
+    return replace(state, facts=facts, declined=declined, asked=asked, turns=state.turns + 1, past=past)
+
+
+def _is_known(facts: TaskFacts, fact: str) -> bool:
+    return facts.labels is not None if fact in ("n_labelled", "per_class") else getattr(facts, fact, None) is not None
+
+
+def _undo(state: DialogueState, read: Understood, advise: Advise) -> tuple[DialogueState, Reply]:
+    """The state before the last change."""
+    if not state.past:
+        return _finish(state, state, read, ["There is nothing to undo."], advise)
+    moment = state.past[-1]
+    before = replace(
+        state, facts=moment.facts, declined=moment.declined, asked=moment.asked, question=moment.question,
+        past=state.past[:-1],
+    )  # fmt: skip
+    return _finish(state, before, read, ["Undone."], advise)
+
+
+def _answer(asked: Asked, read: Understood, state: DialogueState, advise: Advise) -> str:
+    """The answer to one question of the message."""
+    if asked.kind == "help":
+        return OPENING
+    if asked.kind == "end":
+        return "Good luck with it."
+    if asked.kind == "what_is":
+        return answers.what_is(asked.about)
+    if not _is_enough(state):
+        return "There is no advice yet to ask about; what is still missing is asked below."
+    advice = _advice(state, advise)
+    if asked.kind == "show_plan":
+        return answers.show(advice)
+    if asked.kind == "what_if":
+        if read.supposed:
+            return answers.what_if(state.facts, {each.fact: each.value for each in read.supposed}, advise)
+        if answers.method_in(asked.about):
+            return answers.why_not(advice, asked.about, advise)
+        return 'Name the fact to suppose, for example "what if I had 20k labels?".'
+    if asked.kind == "why" and not (answers.method_in(asked.about) or _names_model(advice, asked.about)):
+        return answers.why(advice)
+    return answers.why_not(advice, asked.about, advise)
+
+
+def _names_model(advice: Advice, words: str) -> bool:
+    return bool(words) and any(words in model.name.lower() for model in advice.models)
+
+
+def _finish(
+    before: DialogueState, after: DialogueState, read: Understood, lines: list[str], advise: Advise
+) -> tuple[DialogueState, Reply]:
+    """The reply, with the advice, what changed of it, and the next question."""
+    enough = _is_enough(after)
+    try:
+        advice = _advice(after, advise)
+    except TransferKitError as error:
+        return after, Reply(text="\n".join([*lines, str(error)]), understood=_understood(after))
+    change: tuple[Change, ...] = ()
+    if enough and _is_enough(before):
+        change = changes(_advice(before, advise), advice)
+        lines += (
+            ["The advice changes:", *(f"{each.what}: {each.before} -> {each.after}" for each in change)]
+            if change
+            else []
+        )
+    ended = any(each.kind == "end" for each in read.questions)
+    question = None if ended else _question(read, advice)
+    if enough and (change or not _is_enough(before) or question is None) and not ended and not read.questions:
+        lines.append(summary(advice))
+    if question:
+        lines.append(question.text)
+    elif enough and not ended:
+        lines.append('Nothing else would change the advice. "show the plan" prints all of it.')
+    return replace(after, question=question), Reply(
+        text="\n".join(lines), understood=_understood(after), question=question, advice=advice if enough else None,
+        change=change, done=ended or (enough and question is None),
+    )  # fmt: skip
+
+
+def _advice(state: DialogueState, advise: Advise) -> Advice:
+    return advise(state.facts, asked=state.asked)
+
+
+def _question(read: Understood, advice: Advice) -> Question | None:
+    """What contradicts itself is asked about first, then what matters most."""
+    if read.contradictions:
+        first = read.contradictions[0]
+        usual = askables().get(first.facts[0])
+        replies = first.replies or tuple(each.text for each in (usual.replies if usual else ()))
+        return Question(fact=first.facts[0], text=first.text, replies=(*replies, DONT_KNOW))
+    following = advice.next_question
+    return following and replace(following, replies=(*following.replies, DONT_KNOW))
+
+
+def _is_enough(state: DialogueState) -> bool:
+    """Whether advice is more than a guess: what kind of task it is and how many labels there are, as far as known."""
+    facts = state.facts
+    kind = facts.task or facts.modality or facts.domain or {"task", "modality"} & set(state.declined)
+    labels = facts.labels is not None or facts.llm or {"n_labelled", "per_class"} & set(state.declined)
+    return bool(kind and labels)
+
+
+def _understood(state: DialogueState) -> str:
+    """All that is known and what is not, in one line."""
+    known = describe(state.facts) or "nothing yet"
+    unknown = ", ".join(NAMES.get(each, each) for each in state.declined)
+    return f"Understood: {known}" + (f"; not known: {unknown}" if unknown else "")
+
+
+def _is_empty(read: Understood) -> bool:
+    return not (read.found or read.contradictions or read.questions or read.declined or read.notes)

@@ -1,0 +1,95 @@
+"""Whether other inputs are like the training rows, as one model's layer sees them; labels play no part."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hf_transfer_kit.comparison.estimate import Estimate, accuracy_of
+from hf_transfer_kit.data.labelled import load_data
+from hf_transfer_kit.errors import DataError, FormatError, PlanError
+from hf_transfer_kit.metrics import bootstrap_accuracies
+from hf_transfer_kit.plan import DataSpec, ModelSpec
+from hf_transfer_kit.transferability.candidate_features import RankedRows, candidate_features, ranked_rows
+from hf_transfer_kit.transferability.domain_distance import DomainDistance, proxy_a_distance
+from hf_transfer_kit.transferability.out_of_distribution import USUAL, out_of_distribution
+from hf_transfer_kit.values import check_format, from_mapping, to_mapping
+
+FORMAT = "hf_transfer_kit.shift"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """How other inputs differ from the training rows.
+
+    Fields:
+        data: the other inputs, as they were given.
+        model, layer: whose features were compared.
+        distance: proxy A-distance, 0 to 2.
+        outside: share of the other inputs further from the training rows than 95% of those are from each other.
+    """
+
+    data: str
+    model: str
+    layer: str
+    distance: DomainDistance
+    outside: Estimate
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        distance, outside = self.distance.distance.value, self.outside.value
+        start = f"{self.data}: proxy A-distance {distance:.2f} of 2, {outside:.0%} of the inputs far from training"
+        if self.outside.low > 1 - USUAL or distance > 1.0:
+            return f"{start} (about {1 - USUAL:.0%} is usual): other data; do not expect the same accuracy there."
+        return f"{start}: like the training data."
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As plain values, with `format` and `version` first."""
+        return {"format": FORMAT, "version": VERSION} | dict(to_mapping(self))
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "shift") -> "Shift":
+        """The shift in `mapping`; raises FormatError where it is none."""
+        try:
+            return from_mapping(cls, check_format(mapping, name=FORMAT, version=VERSION, where=where), where)
+        except PlanError as error:
+            raise FormatError(str(error)) from error
+
+
+def measure_shift(
+    data: DataSpec, other: DataSpec, model: ModelSpec, layer: str, *, max_rows: int = 1000, seed: int = 0
+) -> Shift:
+    """How the inputs of `other` (its training part) differ from the training rows of `data`.
+
+    Args:
+        layer: name of the layer, as in `Candidate.layer`.
+
+    Raises:
+        DataError: the data cannot be read, or is of another task.
+        PlanError: the model has no such layer.
+    """
+    ours, theirs = (_rows(spec, max_rows, seed) for spec in (data, replace(other, max_length=data.max_length)))
+    if ours.task is not theirs.task:
+        raise DataError(f"'{other.path}' is for {theirs.task.name}, '{data.path}' for {ours.task.name}.")
+    first, second = (candidate_features(rows, model, random_seed=None)[0] for rows in (ours, theirs))
+    if layer not in first.names:
+        raise PlanError(f"layer '{layer}' of '{model.name}' does not exist; it has {', '.join(first.names)}.")
+    training, queries = first.named(layer), second.named(layer)
+    distances = out_of_distribution(training, queries)
+    far = (distances.scores > distances.threshold)[None]
+    return Shift(
+        data=other.path,
+        model=model.name,
+        layer=layer,
+        distance=proxy_a_distance(training, queries, seed),
+        outside=accuracy_of(far, bootstrap_accuracies([far], seed=seed)[0]),
+    )
+
+
+def _rows(spec: DataSpec, max_rows: int, seed: int) -> RankedRows:
+    data = load_data(spec)
+    order = np.random.default_rng(seed).permutation(len(data.train))
+    return ranked_rows(data, np.sort(order[:max_rows]), spec.max_length)
