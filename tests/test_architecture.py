@@ -45,13 +45,13 @@ LEVELS = [
         "transferability",
     ],
     ["approaches", "reporting"],
-    ["run", "progress", "scoring"],
-    ["study", "prediction", "demo"],
+    ["run", "progress", "scoring", "memory"],
+    ["study", "prediction", "demo", "advisor"],
     ["options", "prompt_options"],
     ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "options", "prompt_options", "cli",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "options", "prompt_options", "cli",
     "commands", "__init__",
 ]  # fmt: skip
 
