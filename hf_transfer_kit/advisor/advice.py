@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hf_transfer_kit.advisor.evidence import Evidence
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.values import check_format, from_mapping, to_mapping
 
@@ -98,6 +99,8 @@ class Advice:
         warnings, reasons, alternatives, flips: see there.
         next_question: what would change the advice most; None where nothing would.
         plan: a plan for `transfer-kit run`, as plain values; None where the kit has no such task.
+        evidence: what was measured on the person's data; None where nothing was.
+        notes: what was not understood, could not be measured or looked up.
     """
 
     facts: TaskFacts
@@ -114,6 +117,8 @@ class Advice:
     flips: tuple[Flip, ...] = ()
     next_question: Question | None = None
     plan: dict[str, Any] | None = None
+    evidence: Evidence | None = None
+    notes: tuple[str, ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """As plain values, with `format` and `version` first."""

@@ -1,4 +1,4 @@
-"""How deep to train: from the number of labels, corrected by similarity, complexity, compute and old skills.
+"""How deep to train: from the number of labels, corrected by similarity, complexity, compute, old skills, evidence.
 
     0 prompt or in-context   1 feature extraction   2 top layers   3 gradual unfreezing   4 all layers   5 from scratch
 
@@ -50,14 +50,15 @@ def capped_by_processor(situation: Situation) -> bool:
 
 
 def _wanted(situation: Situation) -> int:
-    if situation.size not in ("middle", "large"):
+    if situation.size not in ("middle", "large") or situation.frozen == "enough":
         return 1
     same, different = situation.similarity == "same", situation.similarity == "different"
-    easy = same and situation.complexity == "simple"
+    served = situation.frozen is not None and situation.thin  # measured: the features serve, and labels are few
+    easy = same and (situation.complexity == "simple" or (served and situation.size == "middle"))
     cluster = situation.compute == "cluster"
     if situation.huge and different and cluster and not situation.keep_old_skills:
         return 5
-    if situation.pixel_level:
+    if situation.pixel_level or situation.frozen == "no_better":
         return 4
     if situation.size == "middle":
         return 2 + different - easy

@@ -16,9 +16,10 @@ COMPLEXITIES = ("simple", "medium", "complex")
 COMPUTE = ("none", "cpu", "gpu", "multi_gpu", "cluster")
 TARGETS = ("edge", "server")
 PRIORITIES = ("speed", "balance", "accuracy", "simplicity", "small_model", "deep", "multi_scale")
+FROZEN = ("enough", "helps", "no_better")
 CHOICES = {
     "modality": MODALITIES, "task": TASKS, "similarity": SIMILARITIES, "complexity": COMPLEXITIES, "compute": COMPUTE,
-    "target": TARGETS, "priority": PRIORITIES,
+    "target": TARGETS, "priority": PRIORITIES, "frozen": FROZEN,
 }  # fmt: skip
 LIMITS = {  # (least, most) that is believed
     "n_labelled": (0, 10**10), "n_classes": (2, 10**6), "per_class": (0, 10**9), "memory_gib": (0.05, 10**5),
@@ -58,6 +59,8 @@ class TaskFacts:
         learning_rate: that the person wants to use for the pre-trained weights.
         base_model: Hub id or folder that the person wants to start from.
         data: path or Hub name of the data, if it is at hand.
+        frozen: what frozen features were measured to do: "enough" (no method can gain two points), "helps", or
+            "no_better" than the simplest controls.
 
     Raises:
         PlanError: a value is not one of the choices, or is a number that cannot be.
@@ -91,6 +94,7 @@ class TaskFacts:
     learning_rate: float | None = None
     base_model: str | None = None
     data: str | None = None
+    frozen: str | None = None
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

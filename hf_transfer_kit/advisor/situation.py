@@ -7,6 +7,7 @@ from hf_transfer_kit.advisor.domains import domain_of
 from hf_transfer_kit.advisor.facts import TaskFacts
 
 SMALL, LARGE, HUGE = 100, 10_000, 1_000_000  # below, above, from: 100 and 10,000 belong to the middle class
+THIN = 50  # labels a class; with fewer, good frozen features are ahead of fine-tuning (benchmarks/crossover)
 GENERATIVE = ("translation", "summarization", "generation", "captioning", "chat")
 MODALITY_OF_TASK = {
     "detection": "image", "segmentation": "image", "ner": "text", "question_answering": "text", "translation": "text",
@@ -32,6 +33,8 @@ class Situation:
         tiny_wanted: at most some 6 million parameters.
         in_kit: `transfer-kit run` has the task; None while the task is open.
         nothing_to_train_on: no labels, and not wordable either.
+        frozen: what frozen features were measured to do.
+        thin: fewer than 50 labels a class.
         method, depth: what was decided; kind: of the first model; rate: the person's learning rate is "high", "low" or
             "ok" for it.
         capped_by_processor: deeper would have been advised with a GPU.
@@ -68,6 +71,8 @@ class Situation:
     deployment: bool | None
     in_kit: bool | None
     nothing_to_train_on: bool
+    frozen: str | None
+    thin: bool
     method: str | None = None
     depth: int | None = None
     kind: str | None = None
@@ -117,7 +122,14 @@ def situation_of(facts: TaskFacts) -> Situation:
         target=facts.target, llm=facts.llm, priority=facts.priority, keep_old_skills=facts.keep_old_skills,
         old_data=facts.old_data, high_impact=facts.high_impact, test_set=facts.test_set,
         several_objects=facts.several_objects, high_resolution=facts.high_resolution, deployment=facts.deployment,
+        frozen=facts.frozen, thin=_is_thin(facts),
     )  # fmt: skip
+
+
+def _is_thin(facts: TaskFacts) -> bool:
+    if facts.per_class is not None:
+        return facts.per_class < THIN
+    return facts.labels is not None and facts.n_classes is not None and facts.labels < THIN * facts.n_classes
 
 
 def _wordable(task: str | None, modality: str | None) -> bool:

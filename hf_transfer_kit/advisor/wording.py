@@ -22,7 +22,7 @@ NAMES = {
     "old_data": "data of the old task", "priority": "priority", "high_impact": "high impact", "test_set": "test set",
     "several_objects": "several objects per image", "high_resolution": "high resolution", "deployment": "deployment",
     "image_size": "image size", "input_length": "input length", "max_parameters": "largest model",
-    "learning_rate": "learning rate", "base_model": "model to start from", "data": "data",
+    "learning_rate": "learning rate", "base_model": "model to start from", "data": "data", "frozen": "frozen features",
 }  # fmt: skip
 _VALUES: dict[str, Mapping[Any, str]] = {
     "modality": {"text": "text", "image": "images", "image+text": "images with text", "series": "series"},
@@ -44,6 +44,8 @@ _VALUES: dict[str, Mapping[Any, str]] = {
     "test_set": {True: "test set at hand", False: "no test set"},
     "several_objects": {True: "several objects per image", False: "one object per image"},
     "high_resolution": {True: "high resolution", False: "low resolution"},
+    "frozen": {"enough": "frozen features are enough", "helps": "frozen features help",
+               "no_better": "frozen features are no better than the controls"},
     "deployment": {True: "others will use it", False: "not for others"},
 }  # fmt: skip
 _NUMBERS: dict[str, Callable[[Any], str]] = {

@@ -5,6 +5,7 @@ import random
 from hf_transfer_kit.advisor.facts import (
     COMPLEXITIES,
     COMPUTE,
+    FROZEN,
     MODALITIES,
     PRIORITIES,
     SIMILARITIES,
@@ -26,7 +27,7 @@ VALUES = {
     "memory_gib": (None, 0.3, 2.0, 16.0, 80.0), "language": (None, "en", "fi", "mul"),
     "max_parameters": (None, 10_000, 5_000_000, 10**9), "learning_rate": (None, 1e-6, 3e-5, 1e-3),
     "base_model": (None, "microsoft/resnet-50", "me/mine"), "data": (None, "reviews.csv"),
-    "input_length": (None, 1, 300),
+    "input_length": (None, 1, 300), "n_classes": (None, 2, 150), "frozen": (None, *FROZEN),
     "real_time": MAYBE, "llm": MAYBE, "keep_old_skills": MAYBE, "old_data": MAYBE, "high_impact": MAYBE,
     "test_set": MAYBE, "several_objects": MAYBE, "high_resolution": MAYBE, "deployment": MAYBE,
 }  # fmt: skip

@@ -1,0 +1,58 @@
+"""Evidence: what was measured on the person's own data, as facts beside those that were told."""
+
+from dataclasses import dataclass, replace
+
+from hf_transfer_kit.advisor.facts import TaskFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Accuracy of a frozen candidate on its best layer, or of a control, with the 95% interval.
+
+    Fields:
+        name: of the model, or "majority", "TF-IDF", "raw pixels".
+        layer: the best one; None for a control.
+        last_layer: accuracy there.
+        level: it cannot be told from the most accurate one.
+        negative_transfer: frozen, or in its upper layers, it is no better than the simplest control.
+    """
+
+    name: str
+    accuracy: float
+    low: float
+    high: float
+    layer: str | None = None
+    last_layer: float | None = None
+    level: bool = False
+    negative_transfer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a ranking of frozen candidates means for the advice.
+
+    Fields:
+        data: what was measured on; rows: training rows that were looked at.
+        model: to start from, the cheapest of the best; None where no frozen candidate helps.
+        frozen, similarity: as in `TaskFacts`.
+        sentence: the ranking's own.
+        candidates: in order; controls: what is there without a model.
+        cautions: the gravest first; failures: candidates that could not be measured.
+    """
+
+    data: str
+    rows: int
+    model: str | None
+    frozen: str
+    similarity: str
+    sentence: str
+    candidates: tuple[Measured, ...]
+    controls: tuple[Measured, ...]
+    cautions: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    def added_to(self, facts: TaskFacts) -> TaskFacts:
+        """The facts with what was measured: it stands above a similarity that was told, not above the model wanted."""
+        similarity = self.similarity if self.frozen == "no_better" else facts.similarity or self.similarity
+        base_model = facts.base_model or self.model
+        return replace(facts, frozen=self.frozen, similarity=similarity, base_model=base_model)
