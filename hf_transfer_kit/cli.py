@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from hf_transfer_kit.commands.advise import advise
 from hf_transfer_kit.commands.baseline import baseline
 from hf_transfer_kit.commands.compare import compare
 from hf_transfer_kit.commands.rank import rank
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False,
 )  # fmt: skip
 
+app.command()(advise)
 app.command()(compare)
 app.command()(baseline)
 app.command()(rank)
@@ -130,15 +132,24 @@ def predict(
 def run(
     plan: Annotated[Path, typer.Argument(help="A plan file (YAML).")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; else runs/PLAN.")] = None,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Only say what the run will take, from 20 steps.")] = False,
+    dollars_per_hour: Annotated[float | None, typer.Option(min=0, help="Price of the machine; with --pilot.")] = None,
     debug: Debug = False,
 ) -> None:
     """Carry out one plan, a YAML file.
 
-    The same as python -m hf_transfer_kit.run.
+    The same as python -m hf_transfer_kit.run. With --pilot, a few steps in a temporary folder tell how long the whole
+    takes, what it costs and how much memory it needs.
     """
     from hf_transfer_kit.plan import TransferPlan
 
-    TransferPlan.load(plan)  # a wrong plan is said before what takes seconds to import
+    whole = TransferPlan.load(plan)  # a wrong plan is said before what takes seconds to import
+    if pilot:
+        quiet_libraries()
+        from hf_transfer_kit.memory.pilot import pilot as forecast_of
+
+        typer.echo(f"{forecast_of(whole, dollars_per_hour=dollars_per_hour)}, if validation does not stop it earlier.")
+        return
     from hf_transfer_kit.run import main as run_main
 
     arguments = [str(plan), *(["--out", str(out)] if out else []), *(["--debug"] if debug else [])]

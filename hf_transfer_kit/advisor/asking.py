@@ -37,9 +37,11 @@ class Askable:
     replies: tuple[Reply, ...]
     when: Condition
 
-    def as_question(self) -> Question:
-        """The question as the advice shows it."""
-        return Question(fact=self.fact, text=self.text, replies=tuple(reply.text for reply in self.replies))
+    def as_question(self, facts: TaskFacts) -> Question:
+        """The question as the advice shows it, with the replies that contradict nothing known."""
+        fitting = [reply for reply in self.replies if _fits(reply.facts, facts)]
+        shown = fitting if len(fitting) > 1 else self.replies
+        return Question(fact=self.fact, text=self.text, replies=tuple(reply.text for reply in shown))
 
 
 @cache
@@ -66,9 +68,9 @@ def next_question(facts: TaskFacts, memory_of: MemoryOf, asked: Collection[str] 
         return None
     best = max(open_, key=lambda each: _differences(facts, each, memory_of))  # the first of equals
     if _differences(facts, best, memory_of):
-        return best.as_question()
+        return best.as_question(facts)
     together = deciding_fact(facts, {each.fact: _fitting(facts, each) for each in open_}, memory_of)
-    return None if together is None else askables()[together].as_question()
+    return None if together is None else askables()[together].as_question(facts)
 
 
 def is_known(facts: TaskFacts, fact: str) -> bool:
@@ -102,5 +104,8 @@ def _differences(facts: TaskFacts, askable: Askable, memory_of: MemoryOf) -> int
 
 def _fitting(facts: TaskFacts, askable: Askable) -> list[Mapping[str, Any]]:
     """What the replies mean, without those that contradict something known."""
-    meant = [reply.facts for reply in askable.replies]
-    return [each for each in meant if all(getattr(facts, fact) in (None, value) for fact, value in each.items())]
+    return [reply.facts for reply in askable.replies if _fits(reply.facts, facts)]
+
+
+def _fits(meant: Mapping[str, Any], facts: TaskFacts) -> bool:
+    return all(getattr(facts, fact) in (None, value) for fact, value in meant.items())

@@ -108,8 +108,8 @@ def _fitting(
             left.append(model)
             continue
         said = (
-            f"{model.name} is refused: {situation.method} needs about {needed / 1024:.1f} GiB "
-            f"({memory_sum(model, situation.method)}), and there are {facts.memory_gib:g} GiB."
+            f"{model.name} is refused: {situation.method} needs about {needed / 1024:.1f} GiB"
+            f"{memory_sum(memory_of, model, situation.method)}, and there are {facts.memory_gib:g} GiB."
         )
         refused.append(rule("F9").as_warning(said))
     return tuple(left)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 200  # training inputs
 TEXTS_A_VOTE = 10  # short texts are told apart by language only together
-SURE = 0.8  # share of the votes from which the texts are of one language
+SURE, SEVERAL = 0.8, 0.2  # shares of the votes: of one language from the first, of several where two have the second
 TOKENS_A_WORD = 1.5  # about that many in word-piece vocabularies, names and numbers included
 LENGTHS = (16, 32, 64, 128, 256, 512)  # tokens
 
@@ -51,7 +51,7 @@ def facts_from_data(data: "LabelledData", path: str) -> dict[str, Any]:
 
 
 def language_of(texts: Sequence[str]) -> str | None:
-    """ISO 639-1 code of the language of `texts`; None where they are of several, or of none that can be told.
+    """ISO 639-1 code of the language of `texts`; "mul" for several (ISO 639-2), None where it cannot be told.
 
     Example:
         >>> language_of(["wie viel Geld habe ich noch", "das ist nicht wahr"] * 10)
@@ -64,8 +64,10 @@ def language_of(texts: Sequence[str]) -> str | None:
     votes = Counter(identifier.classify(group)[0] for group in groups if any(sign.isalpha() for sign in group))
     if not votes:
         return None
-    language, count = votes.most_common(1)[0]
-    return str(language) if count >= SURE * votes.total() else None
+    shares = [(str(language), count / votes.total()) for language, count in votes.most_common(2)]
+    if shares[0][1] >= SURE:
+        return shares[0][0]
+    return "mul" if shares[-1][1] >= SEVERAL else None
 
 
 def length_of(texts: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """The conversation: (state, message) -> (state, reply), a pure function. Nothing is kept but the state it returns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hf_transfer_kit.advisor import answers, rules
@@ -9,15 +9,13 @@ from hf_transfer_kit.advisor.advice import Advice, Question
 from hf_transfer_kit.advisor.answers import Advise
 from hf_transfer_kit.advisor.asking import askables
 from hf_transfer_kit.advisor.contradictions import facts_after
+from hf_transfer_kit.advisor.dialogue_state import MOST_UNDO, DialogueState, Moment, Reply
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.language import Found, Understood, understand
 from hf_transfer_kit.advisor.questions import Asked
 from hf_transfer_kit.advisor.wording import NAMES, Change, changes, describe, say, summary
-from hf_transfer_kit.errors import FormatError, TransferKitError
-from hf_transfer_kit.values import check_format, from_mapping, to_mapping
+from hf_transfer_kit.errors import TransferKitError
 
-FORMAT, VERSION = "hf_transfer_kit.dialogue", 1
-MOST_UNDO = 20
 DONT_KNOW = "I don't know"
 OPENING = (
     'Describe your task in your own words, for example: "80 labelled chest x-rays, no GPU". You can correct what was '
@@ -25,74 +23,6 @@ OPENING = (
     '"what if I had 20k labels?", "show the plan", "undo" or "start again".'
 )
 _NOT_UNDERSTOOD = "That says nothing about the task that can be used here."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """What "undo" goes back to."""
-
-    facts: TaskFacts
-    declined: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
-    question: Question | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DialogueState:
-    """Where a conversation stands.
-
-    Fields:
-        facts: what is known.
-        asked: facts that were asked for and answered, or declined, in order.
-        declined: facts that the person does not know.
-        question: the question that waits for its answer; None where none does.
-        turns: messages so far.
-        past: what "undo" goes back to, the last one last, 20 at most.
-    """
-
-    facts: TaskFacts = field(default_factory=TaskFacts)
-    asked: tuple[str, ...] = ()
-    declined: tuple[str, ...] = ()
-    question: Question | None = None
-    turns: int = 0
-    past: tuple[Moment, ...] = ()
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As plain values, with `format` and `version` first."""
-        return {"format": FORMAT, "version": VERSION} | dict(to_mapping(self))
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "dialogue state") -> "DialogueState":
-        """The state in `mapping`; raises FormatError or PlanError where it is none."""
-        state = from_mapping(cls, check_format(mapping, name=FORMAT, version=VERSION, where=where), where)
-        if len(state.past) > MOST_UNDO or len(state.asked) > 100 or len(state.declined) > 100:
-            raise FormatError(f"{where} is longer than a conversation can make it; start again.")
-        return state
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """One turn of the advisor, in plain text without markup.
-
-    Fields:
-        text: what it says.
-        understood: all that is known, to be shown with every reply: "Understood: 80 labelled, images, x-ray, no GPU".
-        question: the one question of this turn, its replies ending in "I don't know"; None where nothing is asked.
-        advice: once the kind of task and the number of labels are known, or declined.
-        change: what became of the advice since the last turn.
-        done: the person has ended the conversation, or there is advice and nothing is left to ask.
-    """
-
-    text: str
-    understood: str
-    question: Question | None = None
-    advice: Advice | None = None
-    change: tuple[Change, ...] = ()
-    done: bool = False
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As plain values."""
-        return dict(to_mapping(self)) | {"advice": None if self.advice is None else self.advice.to_mapping()}
 
 
 def reply(state: DialogueState, message: str, advise: Advise = rules.advise) -> tuple[DialogueState, Reply]:
@@ -132,8 +62,26 @@ def reply(state: DialogueState, message: str, advise: Advise = rules.advise) -> 
         lines.append(_answer(each, read, after, advise))
     if _is_empty(read):
         lines.append(_NOT_UNDERSTOOD if message.strip() else "The message is empty.")
-        lines += [OPENING] if state.question is None else []
+        lines += [] if _is_enough(state) else [OPENING]
     return _finish(state, after, read, lines, advise)
+
+
+def inform(
+    state: DialogueState, facts: Mapping[str, Any], lines: Sequence[str] = (), advise: Advise = rules.advise
+) -> tuple[DialogueState, Reply]:
+    """The next state where something else than a message tells facts: the data, or a measurement.
+
+    Args:
+        facts: new values by name; what they contradict gives way.
+        lines: to be said first.
+
+    Example:
+        >>> state, answer = inform(DialogueState(), {"modality": "text", "n_labelled": 18_000})
+        >>> answer.advice.method
+        'full'
+    """
+    known = replace(state.facts, **({"per_class": None} if "n_labelled" in facts else {}))
+    return _finish(state, replace(state, facts=replace(known, **facts)), Understood(), list(lines), advise)
 
 
 def _quick_reply(question: Question | None, message: str) -> Understood | None:
@@ -222,7 +170,7 @@ def _finish(
     try:
         advice = _advice(after, advise)
     except TransferKitError as error:
-        return after, Reply(text="\n".join([*lines, str(error)]), understood=_understood(after))
+        return after, Reply(text="\n".join(said := (*lines, str(error))), understood=_understood(after), said=said)
     change: tuple[Change, ...] = ()
     if enough and _is_enough(before):
         change = changes(_advice(before, advise), advice)
@@ -231,17 +179,19 @@ def _finish(
             if change
             else []
         )
+    said = tuple(lines)
     ended = any(each.kind == "end" for each in read.questions)
     question = None if ended else _question(read, advice)
-    if enough and (change or not _is_enough(before) or question is None) and not ended and not read.questions:
+    news = change or not _is_enough(before) or (question is None and before.question is not None)
+    if enough and news and not ended and not read.questions:
         lines.append(summary(advice))
     if question:
         lines.append(question.text)
-    elif enough and not ended:
+    elif enough and news and not ended:
         lines.append('Nothing else would change the advice. "show the plan" prints all of it.')
     return replace(after, question=question), Reply(
         text="\n".join(lines), understood=_understood(after), question=question, advice=advice if enough else None,
-        change=change, done=ended or (enough and question is None),
+        change=change, said=said, done=ended or (enough and question is None), ended=ended,
     )  # fmt: skip
 
 

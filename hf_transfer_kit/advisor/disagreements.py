@@ -21,7 +21,9 @@ def disagreements(told: TaskFacts, by_rules: Decision, followed: Decision, evide
     if told.base_model is not None and evidence.model not in (None, told.base_model):
         lines.append(f"The plan starts from {told.base_model}, as you wish; measured: {evidence.sentence}")
     elif by_rules.models[0].name != followed.models[0].name:
-        lines.append(f"The rules alone start from {by_rules.models[0].name}; measured: {evidence.sentence}")
+        first = by_rules.models[0]
+        unknown = "" if first.hub_id in {each.name for each in evidence.candidates} else ", which was not measured"
+        lines.append(f"The rules alone start from {first.name}{unknown}; measured: {evidence.sentence}")
     if told.similarity in ("same", "moderate") and evidence.frozen == "no_better":
         lines.append("The data were said to be near to the pre-training data; measured, no frozen features serve.")
     return lines

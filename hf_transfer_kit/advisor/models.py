@@ -47,6 +47,11 @@ class KnownModel:
         return self.large or (self.kind != "cnn" and (self.parameters or 0) > LARGE)
 
     @property
+    def reads_text(self) -> bool:
+        """Whether its input is text alone."""
+        return self.kind in ("encoder", "language_model", "text_to_text")
+
+    @property
     def can_train(self) -> bool:
         """Whether its weights are at hand; an API can only be asked."""
         return self.hub_id is not None or self.kind != "language_model"

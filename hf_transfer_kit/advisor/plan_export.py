@@ -1,9 +1,11 @@
 """What a plan is carried out with: its YAML, commands, scripts. What is shown is what runs. Imports no torch."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from hf_transfer_kit.advisor.planned import to_fill_in
 from hf_transfer_kit.advisor.scripts import SCRIPTED, job_script, python_script
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.plan import TransferPlan
@@ -36,15 +38,16 @@ class PlanExport:
 
 def export_plan(
     plan: TransferPlan, *, processes: int = 1, gpu: bool = False, flavor: str = "t4-small", timeout: str = "2h",
-    repo: str = "ORG/NAME", requirement: str | None = None,
+    repo: str = "ORG/NAME", requirement: str | None = None, folder: Path = Path(),
 ) -> PlanExport:  # fmt: skip
-    """`plan` as files and commands; the files are called plan.yaml and job.py.
+    """`plan` as files and commands; the files are called plan.yaml and job.py, and lie in `folder`.
 
     Args:
         processes: that share the work, one per GPU.
         gpu: whether they run on GPUs.
         flavor, timeout: of the job, as `hf jobs uv run` takes them; without a timeout a job ends after 30 minutes.
         repo: where the job puts its result.
+        folder: where the files lie, and the results will.
 
     Raises:
         PlanError: the batch cannot be shared by so many processes.
@@ -55,27 +58,38 @@ def export_plan(
         >>> export_plan(plan).command
         'transfer-kit run plan.yaml --out runs/plan'
     """
-    mounted, notes = [], []
-    argument = []
-    if Path(plan.data.path).exists():
-        place = Path(plan.data.path).resolve()
-        mounted = ["--volume", f"{place.parent if place.is_file() else place}:/data"]
-        argument = ["--data", f"/data/{place.name}" if place.is_file() else "/data"]
-        notes.append("The data lie on this machine; the job's command copies their folder into a bucket of yours.")
-    job = ["hf", "jobs", "uv", "run", "--flavor", flavor, "--timeout", timeout, "--secrets", "HF_TOKEN", *mounted,
-           "job.py", "--repo", repo, *argument]  # fmt: skip
+    notes, (mounts, arguments) = [*to_fill_in(plan)], _mounted(plan)
+    if mounts:
+        copied = ", ".join(mount.rpartition(":")[0] for mount in mounts[1::2])
+        notes.append(f"The job's command copies from this machine into a bucket of yours, all that lies in: {copied}.")
+    job = ["hf", "jobs", "uv", "run", "--flavor", flavor, "--timeout", timeout, "--secrets", "HF_TOKEN", *mounts,
+           str(folder / "job.py"), "--repo", repo, *arguments]  # fmt: skip
+    file, out = str(folder / "plan.yaml"), str(folder / "runs/plan")
     scripted = isinstance(plan.approach, SCRIPTED)
     if not scripted:
         notes.append(f"{plan.approach.name} has no script of its own; the plan runs it.")
     return PlanExport(
         yaml=plan.to_yaml(),
-        command="transfer-kit run plan.yaml --out runs/plan",
-        launch=launch_command(plan, processes=processes, gpu=gpu),
-        python=python_script(plan) if scripted else "",
+        command=shlex.join(["transfer-kit", "run", file, "--out", out]),
+        launch=launch_command(plan, processes=processes, gpu=gpu, file=file, out=out),
+        python=python_script(plan, str(folder / "runs/script")) if scripted else "",
         job=job_script(plan, requirement),
         job_command=shlex.join(job),
         notes=tuple(notes),
     )
+
+
+def _mounted(plan: TransferPlan) -> tuple[list[str], list[str]]:
+    """(options of `hf jobs uv run`, arguments of the job's script) for what a job does not find in its place."""
+    old, model = plan.old_data, plan.model
+    places = {"data": plan.data.path, "old-data": old.path if old else "", "model": model.name if model else ""}
+    mounts, arguments = [], []
+    for name, path in places.items():
+        if path and os.path.exists(os.path.expanduser(path)):
+            place = Path(path).expanduser().resolve()
+            mounts += ["--volume", f"{place.parent if place.is_file() else place}:/{name}"]
+            arguments += [f"--{name}", f"/{name}/{place.name}" if place.is_file() else f"/{name}"]
+    return mounts, arguments
 
 
 def launch_command(

@@ -26,8 +26,7 @@ from hf_transfer_kit.plan import (
     ZeroShot,
 )
 from hf_transfer_kit.plan.approaches import PROTECTABLE
-
-YOUR_DATA, YOUR_OLD_DATA = "YOUR_DATA", "YOUR_OLD_DATA"  # to be filled in where no data is at hand
+from hf_transfer_kit.plan.specs import YOUR_DATA, YOUR_OLD_DATA
 
 
 def plan_of(facts: TaskFacts, decision: Decision) -> TransferPlan | None:
@@ -39,7 +38,7 @@ def plan_of(facts: TaskFacts, decision: Decision) -> TransferPlan | None:
     data = DataSpec(path=facts.data or YOUR_DATA, task=f"{decision.situation.modality}-classification")
     if facts.input_length is not None and decision.situation.modality == "text":
         data = replace(data, max_length=max(facts.input_length, 2))
-    protection, old_data = _protection(decision, approach)
+    protection, old_data = _protection(decision, approach, data)
     return TransferPlan(
         data=data, model=ModelSpec(name=str(model.hub_id)), approach=approach, training=_training(decision),
         old_data=old_data, protection=protection,
@@ -49,6 +48,20 @@ def plan_of(facts: TaskFacts, decision: Decision) -> TransferPlan | None:
 def planned_model(decision: Decision) -> KnownModel | None:
     """The first advised model that `transfer-kit run` can load."""
     return next((model for model in decision.models if model.kit and model.hub_id is not None), None)
+
+
+def to_fill_in(plan: TransferPlan) -> tuple[str, ...]:
+    """What has to be written into `plan` before it runs, a sentence each.
+
+    Example:
+        >>> to_fill_in(TransferPlan(data=DataSpec(path=YOUR_DATA), model=ModelSpec(name="m"), approach=Full()))
+        ('Before you run it, write the path or Hub name of your data in the place of YOUR_DATA (data.path).',)
+    """
+    return tuple(
+        f"Before you run it, write the path or Hub name of {words} in the place of {spec.path} ({name}.path)."
+        for words, name, spec in (("your data", "data", plan.data), ("your old data", "old_data", plan.old_data))
+        if spec is not None and spec.path in (YOUR_DATA, YOUR_OLD_DATA)
+    )
 
 
 def _approach(facts: TaskFacts, decision: Decision, model: KnownModel) -> Approach:
@@ -76,10 +89,10 @@ def _training(decision: Decision) -> Training:
     return replace(usual, dropout=None) if decision.situation.keep_old_skills else usual
 
 
-def _protection(decision: Decision, approach: Approach) -> tuple[Protection, DataSpec | None]:
-    """Replay where there are old data, else the pull to the start weights, which needs none."""
+def _protection(decision: Decision, approach: Approach, data: DataSpec) -> tuple[Protection, DataSpec | None]:
+    """Replay where there are old data, read like `data`, else the pull to the start weights, which needs none."""
     if not decision.situation.keep_old_skills or not isinstance(approach, PROTECTABLE):
         return Protection(), None
     if decision.situation.old_data:
-        return Protection(replay=ReplaySettings()), DataSpec(path=YOUR_OLD_DATA)
+        return Protection(replay=ReplaySettings()), replace(data, path=YOUR_OLD_DATA)
     return Protection(l2sp=L2spSettings()), None

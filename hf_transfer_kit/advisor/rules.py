@@ -4,7 +4,8 @@ The method and the models are decided first (`decision`); the rules of knowledge
 rule's condition holds, nothing is said: there is no sentence without a rule behind it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from hf_transfer_kit.advisor.advice import Advice, Alternative, Reason, Warned
 from hf_transfer_kit.advisor.asking import next_question
@@ -16,42 +17,48 @@ from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.flips import flips
 from hf_transfer_kit.advisor.hyperparameters import hyperparameters
 from hf_transfer_kit.advisor.knowledge import Rule, rule, rules
-from hf_transfer_kit.advisor.memory_rule import MemoryOf, memory_by_parameters
+from hf_transfer_kit.advisor.memory_rule import MemoryOf, known_memory
 from hf_transfer_kit.advisor.planned import plan_of, planned_model
 from hf_transfer_kit.advisor.protecting import protections
+from hf_transfer_kit.advisor.told import told
 
 GROUPS = "MBAXEFGDCIHJKQ"  # reasons are told in this order: size, similarity, contradictions, models, and so on
 
 
 def advise(
-    facts: TaskFacts, *, memory_of: MemoryOf = memory_by_parameters, asked: Collection[str] | None = None,
-    evidence: Evidence | None = None,
+    facts: TaskFacts | Mapping[str, Any] | str, *, memory_of: MemoryOf = known_memory,
+    asked: Collection[str] | None = None, evidence: Evidence | None = None,
 ) -> Advice:  # fmt: skip
     """What to do about a task, with reasons, warnings, alternatives, flip points, the next question and a plan.
 
     The same facts give the same advice, in a few milliseconds; nothing is loaded, measured or looked up.
 
     Args:
-        facts: what is known; nothing is guessed at where it is not, the safer branch is kept and said so.
+        facts: what is known, as `TaskFacts`, a mapping of its fields, or free text; where something is not known
+            nothing is guessed at, the safer branch is kept and said so.
         memory_of: MiB that a model needs with a method; candidates that need more than `facts.memory_gib` are refused.
         asked: facts that were asked for already, answered or not (see `next_question`).
         evidence: what was measured on the person's data; where it disagrees with the rules, it is followed.
+
+    Raises:
+        PlanError: a fact is unknown, or has a value that cannot be.
 
     Example:
         >>> advice = advise(TaskFacts(modality="image", domain="wildlife", n_labelled=80, similarity="same"))
         >>> advice.method, advice.models[0].name, advice.reasons[0].rule
         ('features', 'ResNet-50', 'B1')
     """
-    told, facts = facts, facts if evidence is None else evidence.added_to(facts)
+    said = told(facts)
+    facts = said if evidence is None else evidence.added_to(said)
     decision = decide(facts, memory_of)
     plan = plan_of(facts, decision)
     reasons, warnings = _reasons(decision), (*_warnings(decision), *_warnings_on_the_plan(decision))
     if evidence is not None:
-        followed = disagreements(told, decide(told, memory_of), decision, evidence)
+        followed = disagreements(said, decide(said, memory_of), decision, evidence)
         reasons = (*(rule("M4").as_reason(text) for text in followed), *reasons)
         warnings = (*(rule("M5").as_warning(text) for text in evidence.cautions), *warnings)
     return Advice(
-        facts=told, method=decision.method, depth=decision.situation.depth or 0,
+        facts=said, method=decision.method, depth=decision.situation.depth or 0,
         models=tuple(model.as_advice(memory_of(model, decision.method)) for model in decision.models),
         hyperparameters=hyperparameters(facts, decision), protections=protections(decision.situation),
         baseline=_baseline(decision), warnings=warnings, reasons=reasons,

@@ -58,8 +58,8 @@ def code(value: Any) -> str:
 def job_script(plan: TransferPlan, requirement: str | None = None) -> str:
     """The text of a script for `hf jobs uv run`: it says what to install, runs `plan`, and uploads the run's folder.
 
-    The disk of a job is lost when it ends; `--repo ORG/NAME` is where the result goes. `--data PATH` replaces the
-    plan's data, for files that are mounted into the job.
+    The disk of a job is lost when it ends; `--repo ORG/NAME` is where the result goes. `--data`, `--old-data` and
+    `--model` replace the plan's own places, for folders that are mounted into the job.
 
     Args:
         requirement: how to install the kit; None: this version of it.
@@ -119,11 +119,17 @@ from hf_transfer_kit.run import run
 parser = argparse.ArgumentParser()
 parser.add_argument("--repo", help="ORG/NAME on the Hub for the result; the disk of a job is lost")
 parser.add_argument("--data", help="path of the data, where it is not the plan's")
+parser.add_argument("--old-data", help="the same of the old data")
+parser.add_argument("--model", help="the same of the model")
 parser.add_argument("--out", type=Path, default=Path("run"), help="folder of the run")
 asked = parser.parse_args()
 mapping = json.loads(PLAN_AS_JSON)
 if asked.data:
     mapping["data"]["path"] = asked.data
+if asked.old_data:
+    mapping["old_data"]["path"] = asked.old_data
+if asked.model:
+    mapping["model"]["name"] = asked.model
 record = run(TransferPlan.from_mapping(mapping), asked.out)
 print(f"test accuracy {accuracy(record.test.labels, record.test.predictions):.4f}")
 if asked.repo:

@@ -314,7 +314,7 @@ def test_every_quick_reply_of_the_rules_is_understood_as_what_it_means():
 
     for askable in askables().values():
         for quick in askable.replies:
-            state = DialogueState(question=askable.as_question())
+            state = DialogueState(question=askable.as_question(TaskFacts()))
             state, _ = reply(state, quick.text, advise=stub)
             assert {fact: getattr(state.facts, fact) for fact in quick.facts} == quick.facts, quick.text
 
