@@ -16,6 +16,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hf_transfer_kit.advisor.advice import Advice
+    from hf_transfer_kit.advisor.consultation import Consultation
+    from hf_transfer_kit.advisor.dialogue import reply
+    from hf_transfer_kit.advisor.dialogue_state import DialogueState
+    from hf_transfer_kit.advisor.evidence import Evidence
+    from hf_transfer_kit.advisor.facts import TaskFacts
+    from hf_transfer_kit.advisor.measuring import evidence_of
+    from hf_transfer_kit.advisor.plan_export import export_plan
+    from hf_transfer_kit.advisor.rules import advise
     from hf_transfer_kit.blocks import find_blocks
     from hf_transfer_kit.callbacks.ewc import EWC
     from hf_transfer_kit.callbacks.forgetting import ForgettingMonitor
@@ -43,6 +52,7 @@ if TYPE_CHECKING:
     from hf_transfer_kit.findings import CheckReport
     from hf_transfer_kit.fisher import estimate_fisher
     from hf_transfer_kit.interpolation import interpolate, interpolation_table, sweep_interpolation
+    from hf_transfer_kit.memory.estimate import MemoryEstimate, estimate_memory
     from hf_transfer_kit.optim import discriminative_lr
     from hf_transfer_kit.plan import (
         DataSpec,
@@ -77,15 +87,21 @@ if TYPE_CHECKING:
     from hf_transfer_kit.reporting.report import write_report
     from hf_transfer_kit.study.method import Method
     from hf_transfer_kit.study.study import Study, carry_out
+    from hf_transfer_kit.transferability.ranking import rank
+    from hf_transfer_kit.transferability.result import Ranking
 
 __all__ = [
     "EWC",
     "L2SP",
+    "Advice",
     "CheckReport",
     "Comparison",
+    "Consultation",
     "DataError",
     "DataSpec",
     "Demonstration",
+    "DialogueState",
+    "Evidence",
     "EwcSettings",
     "Features",
     "FewShot",
@@ -99,6 +115,7 @@ __all__ = [
     "LabelledData",
     "Lora",
     "Majority",
+    "MemoryEstimate",
     "Method",
     "MissingExtraError",
     "ModelError",
@@ -112,6 +129,7 @@ __all__ = [
     "PromptTuning",
     "Protection",
     "Prototype",
+    "Ranking",
     "Remote",
     "RemoteError",
     "Replay",
@@ -122,6 +140,7 @@ __all__ = [
     "Scratch",
     "Shallow",
     "Study",
+    "TaskFacts",
     "TopLayers",
     "Training",
     "TransferKitError",
@@ -129,6 +148,7 @@ __all__ = [
     "UnsupportedSetupError",
     "Usage",
     "ZeroShot",
+    "advise",
     "average_accuracy",
     "backward_transfer",
     "carry_out",
@@ -136,6 +156,9 @@ __all__ = [
     "compare",
     "discriminative_lr",
     "estimate_fisher",
+    "estimate_memory",
+    "evidence_of",
+    "export_plan",
     "find_blocks",
     "forgetting",
     "forward_transfer",
@@ -145,17 +168,23 @@ __all__ = [
     "load_prompt",
     "make_classifier",
     "predict",
+    "rank",
+    "reply",
     "sweep_interpolation",
     "write_report",
 ]
 
 _HOMES = {
+    "Advice": "advisor.advice",
     "CheckReport": "findings",
     "Comparison": "comparison.result",
+    "Consultation": "advisor.consultation",
     "DataError": "errors",
     "DataSpec": "plan",
     "Demonstration": "prompting.classifier",
+    "DialogueState": "advisor.dialogue_state",
     "EWC": "callbacks.ewc",
+    "Evidence": "advisor.evidence",
     "EwcSettings": "plan",
     "Features": "plan",
     "FewShot": "plan",
@@ -170,6 +199,7 @@ _HOMES = {
     "LabelledData": "data.labelled",
     "Lora": "plan",
     "Majority": "plan",
+    "MemoryEstimate": "memory.estimate",
     "Method": "study.method",
     "MissingExtraError": "errors",
     "ModelError": "errors",
@@ -183,6 +213,7 @@ _HOMES = {
     "PromptTuning": "plan",
     "Protection": "plan",
     "Prototype": "plan",
+    "Ranking": "transferability.result",
     "Remote": "plan",
     "RemoteError": "errors",
     "Replay": "callbacks.replay",
@@ -193,6 +224,7 @@ _HOMES = {
     "Scratch": "plan",
     "Shallow": "plan",
     "Study": "study.study",
+    "TaskFacts": "advisor.facts",
     "TopLayers": "plan",
     "Training": "plan",
     "TransferKitError": "errors",
@@ -200,6 +232,7 @@ _HOMES = {
     "UnsupportedSetupError": "errors",
     "Usage": "prompting.scores",
     "ZeroShot": "plan",
+    "advise": "advisor.rules",
     "average_accuracy": "continual",
     "backward_transfer": "continual",
     "carry_out": "study.study",
@@ -207,6 +240,9 @@ _HOMES = {
     "compare": "comparison.compare",
     "discriminative_lr": "optim",
     "estimate_fisher": "fisher",
+    "estimate_memory": "memory.estimate",
+    "evidence_of": "advisor.measuring",
+    "export_plan": "advisor.plan_export",
     "find_blocks": "blocks",
     "forgetting": "continual",
     "forward_transfer": "continual",
@@ -216,6 +252,8 @@ _HOMES = {
     "load_prompt": "prompting.prompts",
     "make_classifier": "prompting.make",
     "predict": "prediction",
+    "rank": "transferability.ranking",
+    "reply": "advisor.dialogue",
     "sweep_interpolation": "interpolation",
     "write_report": "reporting.report",
 }

@@ -72,7 +72,7 @@ def language_of(texts: Sequence[str]) -> str | None:
 
 def length_of(texts: Sequence[str]) -> int:
     """Tokens that hold all but the longest hundredth of `texts`, rounded up to a usual length."""
-    words = np.quantile([len(text.split()) for text in texts], 0.99)
+    words = np.quantile([len(text.split()) for text in texts], 0.99, method="lower")
     return next((length for length in LENGTHS if words * TOKENS_A_WORD + 2 <= length), LENGTHS[-1])
 
 

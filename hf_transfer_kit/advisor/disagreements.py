@@ -18,7 +18,7 @@ def disagreements(told: TaskFacts, by_rules: Decision, followed: Decision, evide
             f"The rules alone advise {METHODS[by_rules.method]}; what was measured speaks for "
             f"{METHODS[followed.method]}, which is followed."
         )
-    if told.base_model is not None and evidence.model not in (None, told.base_model):
+    if told.base_model is not None and evidence.model != told.base_model:
         lines.append(f"The plan starts from {told.base_model}, as you wish; measured: {evidence.sentence}")
     elif by_rules.models[0].name != followed.models[0].name:
         first = by_rules.models[0]

@@ -33,7 +33,7 @@ class Evidence:
 
     Fields:
         data: what was measured on; rows: training rows that were looked at.
-        model: to start from, the cheapest of the best; None where no frozen candidate helps.
+        model: to start from: the cheapest of the best; where none helps frozen, the most accurate, to be trained.
         frozen, similarity: as in `TaskFacts`.
         sentence: the ranking's own.
         candidates: in order; controls: what is there without a model.
@@ -42,7 +42,7 @@ class Evidence:
 
     data: str
     rows: int
-    model: str | None
+    model: str
     frozen: str
     similarity: str
     sentence: str

@@ -26,7 +26,8 @@ def evidence_of(ranking: Ranking) -> Evidence:
     """What a ranking means for the advice."""
     best = next((each for each in ranking.candidates if each.model.name == ranking.advised), None)
     return Evidence(
-        data=ranking.data, rows=ranking.rows, model=ranking.advised, frozen=_frozen(best),
+        data=ranking.data, rows=ranking.rows, frozen=_frozen(best),
+        model=ranking.advised or ranking.candidates[0].model.name,
         similarity=_similarity(best, ranking.controls[-1]), sentence=ranking.sentence,
         candidates=tuple(_measured(each) for each in ranking.candidates),
         controls=tuple(_control(each) for each in ranking.controls),

@@ -127,5 +127,6 @@ def _evidence(evidence: Evidence) -> list[RenderableType]:
 def _word(each: Measured, evidence: Evidence) -> str:
     if each.layer is None:
         return "control"
-    words = ["advised"] if each.name == evidence.model else ["level"] if each.level else []
+    helps = each.name == evidence.model and evidence.frozen != "no_better"
+    words = ["advised"] if helps else ["level"] if each.level else []
     return ", ".join([*words, *(["negative transfer"] if each.negative_transfer else [])])
