@@ -17,6 +17,7 @@ from hf_transfer_kit.errors import RemoteError
 MOST_BYTES = 8 * 2**20  # of an answer; fifty models are some 100 kB
 LISTED = 50  # models an answer holds
 EXPANDED = ("config", "disabled", "downloads", "gated", "pipeline_tag", "private", "safetensors", "tags")
+THREAD = "hub listing"
 Item = Mapping[str, Any]
 
 
@@ -65,7 +66,7 @@ def listings(
             answers.put(error)
 
     for question in questions:  # in threads that nothing waits for: looking up a name cannot be interrupted
-        threading.Thread(target=ask, args=(question,), daemon=True).start()
+        threading.Thread(target=ask, args=(question,), name=THREAD, daemon=True).start()
     found: list[tuple[Question, Item]] = []
     for _ in questions:
         try:

@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict
 from hf_transfer_kit.data.files import TABLE_SUFFIXES, mark_images, read_table
 from hf_transfer_kit.data.hub import load_from_hub
 from hf_transfer_kit.errors import DataError, did_you_mean
+from hf_transfer_kit.plan.specs import YOUR_DATA, YOUR_OLD_DATA
 from hf_transfer_kit.tasks.image_classification import IMAGE_SUFFIXES
 
 SPLITS = ("train", "validation", "test")
@@ -84,6 +85,11 @@ def _read(path: str, config: str | None, revision: str | None) -> Source:
         return Source(parts=(Part(split="train", origin=place.name, rows=read_table(place)),))
     if place.is_dir():
         return _read_folder(place)
+    if path in (YOUR_DATA, YOUR_OLD_DATA):
+        kind, setting = ("data", "data.path") if path == YOUR_DATA else ("old data", "old_data.path")
+        raise DataError(
+            f"{path} stands for {kind} of your own; write the path or the Hub name of yours there ({setting} in a plan)."
+        )
     if _looks_like_path(path):
         raise DataError(f"'{path}' does not exist; {_siblings(place)}")
     return _read_hub(path, config, revision)

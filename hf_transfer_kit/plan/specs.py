@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from hf_transfer_kit.errors import PlanError, did_you_mean
 
+YOUR_DATA, YOUR_OLD_DATA = "YOUR_DATA", "YOUR_OLD_DATA"  # paths to be filled in, where none was at hand
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
