@@ -10,6 +10,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is importe
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads cost tiny models more than they save
 
 import csv
+import gc
 import random
 from pathlib import Path
 
@@ -18,6 +19,12 @@ import pytest
 GOOD = ("good", "great", "fine", "lovely", "happy", "nice")
 BAD = ("bad", "awful", "poor", "ugly", "sad", "boring")
 NEUTRAL = ("the", "film", "was", "and", "a", "very", "story", "acting", "with", "plot", "of", "music")
+
+
+def pytest_collection_finish() -> None:
+    """Takes what the imports made out of the garbage collector, which the Trainer calls twice in every training."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,11 @@ from hf_transfer_kit.plan import Training
 HEAD_RATE = 1e-3  # of new weights: heads and adapters have nothing to forget
 DECAY = 0.95  # of the rate, per block downwards
 SHOTS = 16
-MIDDLE_RATES = {"top_layers": 1e-5, "gradual": 5e-5, "full": 5e-5}  # of bodies that are no BERT
-ENCODER_RATE, CAREFUL_ENCODER_RATE, CAREFUL_RATE = 3e-5, 2e-5, 1e-5
+RESNET_TOP_RATE = 1e-5  # of the top layers of a ResNet, as the guide's code has it
+IMAGE_RATE = (
+    1e-4  # of other bodies for pictures: the upper end of the guides, where `compare` learns most in ten epochs
+)
+TEXT_RATE, CAREFUL_TEXT_RATE, CAREFUL_RATE = 5e-5, 2e-5, 1e-5
 SCRATCH_RATES = {"text": 5e-4, "image": 1e-3}
 
 
@@ -40,7 +43,7 @@ def hyperparameters(facts: TaskFacts, decision: Decision) -> dict[str, Any]:
 
 def body_rate(facts: TaskFacts, decision: Decision) -> float:
     """The rate of pre-trained weights: the person's own where it is within the range, else the usual one."""
-    method, encoder = decision.method, decision.situation.kind == "encoder"
+    method, text = decision.method, decision.situation.modality == "text"
     if method == "scratch":
         return SCRATCH_RATES.get(decision.situation.modality or "", 1e-3)
     if method == "lora":
@@ -48,8 +51,10 @@ def body_rate(facts: TaskFacts, decision: Decision) -> float:
     if decision.situation.rate == "ok" and facts.learning_rate is not None:
         return facts.learning_rate
     if decision.situation.keep_old_skills:
-        return CAREFUL_ENCODER_RATE if encoder else CAREFUL_RATE
-    return ENCODER_RATE if encoder else MIDDLE_RATES[method]
+        return CAREFUL_TEXT_RATE if text else CAREFUL_RATE
+    if method == "top_layers" and decision.models[0].family == "ResNet":
+        return RESNET_TOP_RATE
+    return TEXT_RATE if text else IMAGE_RATE
 
 
 def weight_decay(decision: Decision) -> float:

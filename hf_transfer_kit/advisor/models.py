@@ -104,6 +104,6 @@ def model_named(name: str) -> KnownModel:
         if name.lower() in (model.key, (model.hub_id or "").lower(), (model.hub_id or "").lower().rpartition("/")[2]):
             return model
     return KnownModel(
-        key=name, name=name, hub_id=name, family=name, kind="unknown", licence="see its card", kit=True,
+        key=name, name=name.rstrip("/").rpartition("/")[2], hub_id=name, family=name, kind="unknown", licence="see its card", kit=True,
         why="The model you want to start from.",
     )  # fmt: skip

@@ -107,8 +107,8 @@ def _models(models: Sequence[ModelAdvice]) -> Table:
     for each in models:
         size = "" if each.parameters is None else f"{each.parameters / 1e6:,.1f} M"
         memory = "" if each.memory_mib is None else f"{each.memory_mib / 1024:.1f} GiB"
-        name = Text.assemble(each.name, "\n", (each.hub_id or "not on the Hub", "dim"))
-        table.add_row(name, Text(size), Text(memory), Text(each.licence))
+        shown = Text.assemble(each.name, "\n", (each.hub_id or "not on the Hub", "dim"))
+        table.add_row(shown, Text(size), Text(memory), Text(each.licence))
     return table
 
 
@@ -118,7 +118,9 @@ def _evidence(evidence: Evidence) -> list[RenderableType]:
         table.add_column(name, justify="left" if name in ("frozen", "") else "right", overflow="fold")
     for each in (*evidence.candidates, *evidence.controls):
         numbers = f"{each.accuracy:.3f}", f"{each.low:.3f} to {each.high:.3f}"
-        table.add_row(*map(Text, (each.name, each.layer or "", *numbers, _word(each, evidence))))
+        table.add_row(
+            *map(Text, (each.name.rstrip("/").rpartition("/")[2], each.layer or "", *numbers, _word(each, evidence)))
+        )
     parts: list[RenderableType] = [table, Text(evidence.sentence)]
     parts += _items(f"not measured: {each}" for each in evidence.failures)
     return [*parts, Text(f"On {evidence.rows:,} training rows; no test label was read.", style="dim")]

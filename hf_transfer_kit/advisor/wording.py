@@ -107,8 +107,9 @@ def changes(before: Advice, after: Advice) -> tuple[Change, ...]:
         >>> [(change.what, change.after) for change in changes(old, new)]
         [('method', 'full fine-tuning')]
     """
-    parts = (("method", _method), ("model", _model), ("protections", _protections), ("settings", _settings))
-    found = ((what, part(before), part(after)) for what, part in parts)
+    parts = (("method", _method), ("model", _model), ("protections", _protections))
+    found = [(what, part(before), part(after)) for what, part in parts]
+    found.append(("settings", *(_settings(one, other) for one, other in ((before, after), (after, before)))))
     return tuple(Change(what=what, before=old, after=new) for what, old, new in found if old != new)
 
 
@@ -124,8 +125,10 @@ def _protections(advice: Advice) -> str:
     return ", ".join(each.replace("_", " ") for each in advice.protections) or "none"
 
 
-def _settings(advice: Advice) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in advice.hyperparameters.items()) or "none"
+def _settings(advice: Advice, other: Advice) -> str:
+    """The settings that `other` has not, or has otherwise."""
+    own = {name: value for name, value in advice.hyperparameters.items() if other.hyperparameters.get(name) != value}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in own.items()) or "none"
 
 
 def summary(advice: Advice) -> str:

@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_transfer_kit.advisor.advice import Advice
+from hf_transfer_kit.advisor.advice import Advice, ModelAdvice
 from hf_transfer_kit.advisor.consultation import Consultation
 from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.memory_rule import MemoryOf, known_memory
 from hf_transfer_kit.advisor.plan_export import PlanExport, export_plan
 from hf_transfer_kit.advisor.planned import to_fill_in
@@ -103,16 +104,28 @@ class Workbench:
         if advice.plan is not None and self.data is not None:
             data = replace(self.data, max_length=advice.plan["data"].get("max_length", self.data.max_length))
             advice = replace(advice, plan={**advice.plan, "data": to_mapping(data)})
-        if not self.online:
-            return advice
-        from hf_transfer_kit.advisor.hub_search import search_models
-
         try:
-            found = search_models(advice.facts)
+            found = self.search(advice.facts)
         except TransferKitError as error:
-            return replace(advice, notes=(*advice.notes, f"The Hub was not asked for more candidates: {error}"))
+            return replace(advice, notes=(*advice.notes, f"No more candidates: {error}"))
         known = {each.hub_id for each in advice.models}
         return replace(advice, models=(*advice.models, *(each for each in found if each.hub_id not in known)))
+
+    def search(self, facts: TaskFacts) -> tuple[ModelAdvice, ...]:
+        """Candidates from the Hub; none where it must not be asked; raises RemoteError where it does not answer."""
+        if not self.online:
+            return ()
+        from hf_transfer_kit.advisor.hub_search import search_models
+
+        return search_models(facts)
+
+    def export(self, advice: Advice, out: Path = Path()) -> PlanExport | None:
+        """The plan in every form, for files in `out`; None where the kit has no plan."""
+        if advice.plan is None:
+            return None
+        compute, plan = advice.facts.compute, TransferPlan.from_mapping(advice.plan)
+        processes = 2 if compute in SEVERAL_GPUS else 1
+        return export_plan(plan, processes=processes, gpu=compute in ("gpu", *SEVERAL_GPUS), folder=out)
 
     def save(self, consultation: Consultation, advice: Advice, out: Path) -> "Saved":
         """Writes conversation, advice, measurement, plan and scripts into `out`."""
@@ -121,12 +134,10 @@ class Workbench:
         write_json(out / ADVICE, advice.to_mapping())
         if self.ranking is not None:
             self.ranking.save(out / RANKING)
-        if advice.plan is None:
+        exported = self.export(advice, out)
+        if exported is None or advice.plan is None:
             return Saved(folder=out)
-        plan, compute = TransferPlan.from_mapping(advice.plan), advice.facts.compute
-        exported = export_plan(
-            plan, processes=2 if compute in SEVERAL_GPUS else 1, gpu=compute in ("gpu", *SEVERAL_GPUS), folder=out
-        )
+        plan = TransferPlan.from_mapping(advice.plan)
         for name, text in (("plan.yaml", exported.yaml), ("train.py", exported.python), ("job.py", exported.job)):
             if text:
                 write_text_atomically(out / name, text)

@@ -77,6 +77,7 @@ def advise(
     from hf_transfer_kit.advisor.dialogue import reply
     from hf_transfer_kit.advisor.view import advice_to_terminal, question_to_terminal, saved_to_terminal
     from hf_transfer_kit.advisor.workbench import Workbench
+    from hf_transfer_kit.commands.consulting import language_model
     from hf_transfer_kit.commands.conversation import Conversation
     from hf_transfer_kit.plan import DataSpec
 
@@ -89,7 +90,7 @@ def advise(
     )  # fmt: skip
     quiet_libraries()
     bench = Workbench(data=spec, models=tuple(words(models or "")), online=not offline, max_rows=max_rows)
-    talk = reply if llm is None else _talking(llm, llm_model, bench)
+    talk = reply if llm is None else language_model(llm, llm_model, bench)
     if message is None and not as_json:
         Conversation(bench, Console(), out or OUT, talk=talk, measures=measure).run()
         return
@@ -114,16 +115,16 @@ def _answered(
 ) -> "tuple[Consultation, list[Reply]]":
     """After the message, the data and the measurement, and what each was answered with."""
     from hf_transfer_kit.advisor.consultation import Consultation
-    from hf_transfer_kit.commands.consulting import measure, read_data
+    from hf_transfer_kit.commands.consulting import measure, read_data, tell
 
-    consultation, replies = Consultation(), []
+    consultation = Consultation()
+    replies: list[Reply] = []
     if message is not None:
-        consultation, answer = consultation.told(message, talk=talk, memory_of=bench.memory_of)
-        replies.append(answer)
+        consultation, replies = tell(consultation, message, talk, bench)
     if bench.data is not None:
         consultation, answer = read_data(consultation, bench, console)
         replies.append(answer)
-        if measures:
+        if measures and consultation.evidence is None:
             consultation, answer = measure(consultation, bench, console)
             replies.append(answer)
     return consultation, replies

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from hf_transfer_kit.advisor.consultation import Consultation
+from hf_transfer_kit.advisor.consultation import Consultation, Talk
 from hf_transfer_kit.advisor.dialogue import Reply, inform
 from hf_transfer_kit.advisor.workbench import Workbench
 from hf_transfer_kit.errors import ModelError
+
+if TYPE_CHECKING:
+    from hf_transfer_kit.memory.estimate import MemoryEstimate
 
 TOLD_BY_MEASURING = ("similarity",)  # facts that are not asked for where they can be measured
 
@@ -21,6 +25,44 @@ def read_data(consultation: Consultation, bench: Workbench, console: Console) ->
     asked = tuple(dict.fromkeys((*consultation.state.asked, *TOLD_BY_MEASURING)))
     consultation = replace(consultation, state=replace(consultation.state, asked=asked))
     return consultation.with_data(facts, bench.memory_of)
+
+
+def tell(consultation: Consultation, message: str, talk: Talk, bench: Workbench) -> tuple[Consultation, list[Reply]]:
+    """After a message, and after the measurement that a language model may have asked for to answer it."""
+    from hf_transfer_kit.advisor.measuring import evidence_of
+
+    before = bench.ranking
+    consultation, answer = consultation.told(message, talk=talk, memory_of=bench.memory_of)
+    if bench.ranking is None or bench.ranking is before:
+        return consultation, [answer]
+    consultation, measured = consultation.measured(evidence_of(bench.ranking), bench.memory_of)
+    return consultation, [answer, measured]
+
+
+def language_model(name: str, known_as: str | None, bench: Workbench) -> Talk:
+    """A language model that talks while the rules decide.
+
+    Args:
+        name: of the Hub, or the URL of an OpenAI-compatible server; known_as: its name there.
+
+    Raises:
+        RemoteError: there is no key for it, or the address is no server's.
+    """
+    from hf_transfer_kit.advisor.llm.connect import connect
+    from hf_transfer_kit.advisor.llm.talk import Talk as LanguageModelTalk
+    from hf_transfer_kit.advisor.llm.tools import Tools
+    from hf_transfer_kit.advisor.rules import advise
+    from hf_transfer_kit.memory.estimate import estimate_memory
+    from hf_transfer_kit.plan import ModelSpec
+
+    def estimate(model: str, approach: str, batch: int, length: int | None, precision: str) -> "MemoryEstimate":
+        return estimate_memory(ModelSpec(name=model), approach, batch=batch, length=length, precision=precision)
+
+    tools = Tools(
+        advise=advise, estimate_memory=estimate, search_models=bench.search,
+        export_plan=bench.export, rank=None if bench.data is None else bench.measure,
+    )  # fmt: skip
+    return LanguageModelTalk(connect(name, name=known_as), tools).reply
 
 
 def measure(

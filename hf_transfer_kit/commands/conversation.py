@@ -12,7 +12,7 @@ from hf_transfer_kit.advisor.consultation import Consultation, Talk, messages
 from hf_transfer_kit.advisor.dialogue import OPENING, Reply, reply
 from hf_transfer_kit.advisor.view import advice_to_terminal, chosen, reply_to_terminal, saved_to_terminal
 from hf_transfer_kit.advisor.workbench import CONVERSATION, Workbench
-from hf_transfer_kit.commands.consulting import measure, read_data
+from hf_transfer_kit.commands.consulting import measure, read_data, tell
 from hf_transfer_kit.options import words
 
 SAVE, QUIT = ("save",), ("quit", "exit", "q", "bye")
@@ -82,15 +82,16 @@ class Conversation:
         if line.lower() in SAVE:
             self._save()
             return None
-        self.consultation, answer = self.consultation.told(line, talk=self._talk, memory_of=self._bench.memory_of)
-        return answer
+        self.consultation, answers = tell(self.consultation, line, self._talk, self._bench)
+        for answer in answers[:-1]:
+            self._show(answer)
+        return answers[-1]
 
     def _after(self, answer: Reply | None) -> bool:
         """Shows the answer; once nothing is left to ask measures, and saves the advice. Whether it is over."""
         if answer is None:
             return False
-        self._console.print()
-        self._console.print(reply_to_terminal(answer))
+        self._show(answer)
         if answer.ended:
             return True
         if answer.advice is not None and answer.question is None:
@@ -99,6 +100,10 @@ class Conversation:
                 return self._after(self._measure(()))
             self._save()
         return False
+
+    def _show(self, answer: Reply) -> None:
+        self._console.print()
+        self._console.print(reply_to_terminal(answer))
 
     def _measure(self, names: Sequence[str]) -> Reply | None:
         try:

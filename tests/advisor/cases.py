@@ -96,7 +96,7 @@ CASES = [
         TEXTS | {"n_labelled": 50_000, "similarity": "different", "priority": "accuracy"},
         method="full",
         reasons="A11",
-        hyper={"head_learning_rate": 1e-3, "learning_rate": 3e-5},
+        hyper={"head_learning_rate": 1e-3, "learning_rate": 5e-5},
     ),
     *(
         row(
@@ -412,7 +412,7 @@ CASES = [
     row(
         "I1", IMAGES | {"n_labelled": 500, "learning_rate": 2e-4}, warnings=("I6", "J2"), hyper={"learning_rate": 1e-5}
     ),
-    row("I2", TEXTS | {"n_labelled": 500}, reasons=("I2", "X8"), hyper={"learning_rate": 3e-5}),
+    row("I2", TEXTS | {"n_labelled": 500}, reasons=("I2", "X8"), hyper={"learning_rate": 5e-5}),
     row(
         "I3",
         IMAGES | {"n_labelled": 500, "n_classes": 7},
@@ -437,14 +437,14 @@ CASES = [
         "I6",
         TEXTS | {"n_labelled": 50_000, "learning_rate": 1e-3},
         warnings="I6",
-        hyper={"learning_rate": 3e-5},
+        hyper={"learning_rate": 5e-5},
         text=("1e-5 to 1e-4", "2e-5 to 5e-5"),
     ),
     row(
         "I7",
         TEXTS | {"n_labelled": 50_000, "learning_rate": 1e-6},
         warnings="I7",
-        hyper={"learning_rate": 3e-5},
+        hyper={"learning_rate": 5e-5},
         text="hardly move",
     ),
     # forgetting

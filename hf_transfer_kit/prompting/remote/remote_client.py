@@ -2,8 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hf_transfer_kit.errors import PromptError, RemoteError
 from hf_transfer_kit.plan import ModelSpec
@@ -14,6 +15,7 @@ from hf_transfer_kit.prompting.remote.remote_access import KEY_VARIABLE, find_ke
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
+Read = TypeVar("Read")
 TEMPORARY = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # statuses after which the same question may be answered
 SECRET_LENGTH = 8  # keys of servers that have keys are longer
 TOO_LONG = (
@@ -62,6 +64,24 @@ class ChatClient:
         """The model's answer; one attempt.
 
         Raises:
+            Unanswered, BadRequest, PromptError, RemoteError: as `complete`.
+        """
+        return self.complete(
+            request.messages, answer_of, max_tokens=request.max_tokens,
+            logprobs=True if request.top_logprobs else None, top_logprobs=request.top_logprobs or None,
+            response_format=self._response_format(request),
+        )  # fmt: skip
+
+    def complete(
+        self, messages: Sequence[Mapping[str, Any]], read: Callable[[Any], Read], *, max_tokens: int, **settings: Any
+    ) -> Read:
+        """What `read` makes of the chat completion of `messages`; one attempt, without randomness.
+
+        Args:
+            read: raises AttributeError, TypeError, IndexError or ValueError where the completion is none.
+            settings: more of `InferenceClient.chat_completion`: tools, response_format, ...
+
+        Raises:
             Unanswered: for now; a later attempt may succeed.
             BadRequest: the server does not understand the request.
             PromptError: the prompt is longer than the model's context.
@@ -71,11 +91,10 @@ class ChatClient:
 
         try:
             completion = self._client.chat_completion(
-                request.messages, model=self._model, max_tokens=request.max_tokens, temperature=TEMPERATURE, seed=SEED,
-                logprobs=True if request.top_logprobs else None, top_logprobs=request.top_logprobs or None,
-                response_format=self._response_format(request),
+                [dict(each) for each in messages], model=self._model, max_tokens=max_tokens, temperature=TEMPERATURE,
+                seed=SEED, **settings,
             )  # fmt: skip
-            return _answer(completion)
+            return read(completion)
         # `from None`: what the library raises holds the request with its key, and the server's words, which may too.
         except HfHubHTTPError as error:
             raise self._meaning(error) from None
@@ -87,7 +106,7 @@ class ChatClient:
         except HTTPError as error:  # timeouts, connections refused or lost
             reason = f"{type(error).__name__}: {self._without_key(str(error))}"
             raise Unanswered(reason, may_be_billed=True) from None
-        except (ValueError, AttributeError, TypeError, IndexError) as error:
+        except (ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:  # nested, or NaN in it
             if self._client.provider and type(error) is ValueError:  # there is no such provider, or it lacks the model
                 raise RemoteError(f"{self.server}, model '{self._model}': {self._without_key(str(error))}") from None
             reason = f"what came back is no chat completion ({type(error).__name__})"
@@ -143,7 +162,7 @@ class _AsItIs(dict[str, Any]):
         return default if key == "type" else super().get(key, default)
 
 
-def _answer(completion: Any) -> Answer:
+def answer_of(completion: Any) -> Answer:
     """The answer in a chat completion; AttributeError, TypeError or IndexError where it is none."""
     choice, usage = completion.choices[0], completion.usage
     refusal = choice.message.get("refusal")

@@ -87,12 +87,14 @@ class ScriptedServer:
         url: for `Remote`.
         requests: what it was sent, in the order of arrival.
         script: replies, or functions of the request, still to be sent; may be changed at any time.
+        models: what GET /models is answered with; nothing of it is among `requests`.
     """
 
     def __init__(self, otherwise: Callable[[Request], Reply]) -> None:
         self.requests: list[Request] = []
         self.script: list[Reply | Callable[[Request], Reply]] = []
         self.otherwise = otherwise
+        self.models = Reply(status=404)
         self._lock, self._closing = threading.Lock(), threading.Event()
 
     def __enter__(self) -> "ScriptedServer":
@@ -101,6 +103,9 @@ class ScriptedServer:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 owner._serve(self)
+
+            def do_GET(self) -> None:
+                owner._list_models(self)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -128,6 +133,15 @@ class ScriptedServer:
         if reply.drops:
             handler.close_connection = True
             return
+        self._send(handler, reply)
+
+    def _list_models(self, handler: BaseHTTPRequestHandler) -> None:
+        self._closing.wait(self.models.delay)
+        known = handler.path.endswith("/v1/models")
+        self._send(handler, self.models if known else Reply(status=404))
+
+    @staticmethod
+    def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         content = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
         try:
             handler.send_response(reply.status)
