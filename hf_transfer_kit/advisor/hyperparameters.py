@@ -11,9 +11,7 @@ HEAD_RATE = 1e-3  # of new weights: heads and adapters have nothing to forget
 DECAY = 0.95  # of the rate, per block downwards
 SHOTS = 16
 RESNET_TOP_RATE = 1e-5  # of the top layers of a ResNet, as the guide's code has it
-IMAGE_RATE = (
-    1e-4  # of other bodies for pictures: the upper end of the guides, where `compare` learns most in ten epochs
-)
+IMAGE_RATE = 1e-4  # of other bodies for pictures: the default of `compare`, at the upper end of the guides' range
 TEXT_RATE, CAREFUL_TEXT_RATE, CAREFUL_RATE = 5e-5, 2e-5, 1e-5
 SCRATCH_RATES = {"text": 5e-4, "image": 1e-3}
 

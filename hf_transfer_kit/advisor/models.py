@@ -104,6 +104,16 @@ def model_named(name: str) -> KnownModel:
         if name.lower() in (model.key, (model.hub_id or "").lower(), (model.hub_id or "").lower().rpartition("/")[2]):
             return model
     return KnownModel(
-        key=name, name=name.rstrip("/").rpartition("/")[2], hub_id=name, family=name, kind="unknown", licence="see its card", kit=True,
+        key=name, name=short_name(name), hub_id=name, family=name, kind="unknown", licence="see its card", kit=True,
         why="The model you want to start from.",
     )  # fmt: skip
+
+
+def short_name(name: str) -> str:
+    """The last part of a Hub id or a path.
+
+    Example:
+        >>> short_name("org/model"), short_name("/models/mine/")
+        ('model', 'mine')
+    """
+    return name.rstrip("/").rpartition("/")[2]

@@ -10,6 +10,7 @@ from rich.text import Text
 from hf_transfer_kit.advisor.advice import DEPTHS, Advice, ModelAdvice, Question
 from hf_transfer_kit.advisor.dialogue import Reply
 from hf_transfer_kit.advisor.evidence import Evidence, Measured
+from hf_transfer_kit.advisor.models import short_name
 from hf_transfer_kit.advisor.wording import METHODS
 from hf_transfer_kit.advisor.workbench import Saved
 
@@ -118,9 +119,7 @@ def _evidence(evidence: Evidence) -> list[RenderableType]:
         table.add_column(name, justify="left" if name in ("frozen", "") else "right", overflow="fold")
     for each in (*evidence.candidates, *evidence.controls):
         numbers = f"{each.accuracy:.3f}", f"{each.low:.3f} to {each.high:.3f}"
-        table.add_row(
-            *map(Text, (each.name.rstrip("/").rpartition("/")[2], each.layer or "", *numbers, _word(each, evidence)))
-        )
+        table.add_row(*map(Text, (short_name(each.name), each.layer or "", *numbers, _word(each, evidence))))
     parts: list[RenderableType] = [table, Text(evidence.sentence)]
     parts += _items(f"not measured: {each}" for each in evidence.failures)
     return [*parts, Text(f"On {evidence.rows:,} training rows; no test label was read.", style="dim")]

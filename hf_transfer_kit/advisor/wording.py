@@ -109,7 +109,7 @@ def changes(before: Advice, after: Advice) -> tuple[Change, ...]:
     """
     parts = (("method", _method), ("model", _model), ("protections", _protections))
     found = [(what, part(before), part(after)) for what, part in parts]
-    found.append(("settings", *(_settings(one, other) for one, other in ((before, after), (after, before)))))
+    found.append(("settings", _settings(before, after), _settings(after, before)))
     return tuple(Change(what=what, before=old, after=new) for what, old, new in found if old != new)
 
 
