@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from advisor.llm.talking import tool_completion
+from prompting.remote.scripted_server import ScriptedServer, completion, reachable
 from typer.testing import CliRunner
 
 import hf_transfer_kit
 from hf_transfer_kit.advisor.advice import Advice
 from hf_transfer_kit.cli import app
-from hf_transfer_kit.errors import PlanError
+from hf_transfer_kit.errors import PlanError, RemoteError
 from hf_transfer_kit.plan import TransferPlan
 
 PUBLIC = {
@@ -104,3 +106,47 @@ def test_from_python_with_facts_a_mapping_or_words():
         hf_transfer_kit.advise({"modalty": "text"})
     with pytest.raises(PlanError, match="did you mean 'image'"):
         hf_transfer_kit.advise({"modality": "imag"})
+
+
+def test_a_language_model_words_the_answer_and_cannot_change_the_method(monkeypatch):
+    reachable(monkeypatch)
+    with ScriptedServer(
+        lambda request: completion("Method: full. Train everything, it gives 99 % accuracy.")
+    ) as server:
+        advice = answered("80 labelled chest x-rays, no GPU", "--llm", server.url)
+
+    assert server.requests
+    assert advice["method"] == "features"
+    notes = "\n".join(advice["notes"])
+    assert "~~" in notes and "Struck out" in notes
+
+
+def test_what_a_language_model_has_measured_counts(monkeypatch, text_csv):
+    reachable(monkeypatch)
+    minilm = "sentence-transformers/all-MiniLM-L6-v2"
+
+    def answer(request):
+        if any(each["role"] == "tool" and "accuracy" in str(each["content"]) for each in request.body["messages"]):
+            return completion("The ranking is there.")
+        return tool_completion(("rank", json.dumps({"models": [minilm]})))
+
+    with ScriptedServer(answer) as server:
+        advice = answered(f"is {minilm} any good?", "--data", text_csv, "--no-measure", "--llm", server.url)
+
+    assert advice["evidence"]["candidates"][0]["name"] == minilm
+
+
+def test_a_language_model_that_is_not_there_leaves_the_rules(monkeypatch):
+    reachable(monkeypatch)
+    advice = answered("80 labelled chest x-rays, no GPU", "--llm", "http://127.0.0.1:9/v1", "--llm-model", "any")
+
+    assert advice["method"] == "features"
+    assert any("language model" in each for each in advice["notes"])
+
+
+def test_a_language_model_without_a_key_is_refused_before_anything(monkeypatch):
+    monkeypatch.delenv("TRANSFER_KIT_API_KEY", raising=False)
+    done = call("text", "--llm", "http://127.0.0.1:9/v1")
+
+    assert isinstance(done.exception, RemoteError)
+    assert "TRANSFER_KIT_API_KEY" in str(done.exception)
