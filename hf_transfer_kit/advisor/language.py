@@ -19,6 +19,7 @@ from hf_transfer_kit.advisor.counting import count
 from hf_transfer_kit.advisor.facts import CHOICES, TASKS, TaskFacts
 from hf_transfer_kit.advisor.questions import Asked, command, question
 from hf_transfer_kit.advisor.remarks import left_over, remarks, words_of
+from hf_transfer_kit.advisor.starting import starting_model
 from hf_transfer_kit.advisor.vocabulary import vocabulary
 from hf_transfer_kit.advisor.words import MOST_CHARACTERS, Token, tidy, tokenize
 
@@ -104,7 +105,12 @@ def understand(text: str, asked: str | None = None, known: TaskFacts | None = No
         return Understood(notes=(*notes, "The message does not look like English, the only language read here."))
     unknown = [match.span() for match in _UNKNOWN.finditer(tidied)] if asked else []
     statements, questions = _parts(tokens, tidied, unknown)
+    model, statements = starting_model(statements, text)
     read = _read(statements, text, asked, known)
+    if model is not None:
+        before = None if known.base_model == model else known.base_model
+        wanted = Found(fact="base_model", value=model, words=model, before=before)
+        read = replace(read, found=(*(each for each in read.found if each.fact != "base_model"), wanted))
     declined = bool(unknown) and asked not in read.facts and not read.contradictions
     supposed: list[Found] = []
     for each in questions:

@@ -843,3 +843,26 @@ def test_every_number_of_examples_comes_back_with_or_without_commas(n, unit):
 @pytest.mark.parametrize(("fact", "value"), [(fact, value) for fact, values in CHOICES.items() for value in values])
 def test_a_choice_by_its_name_answers_the_question(fact, value):
     assert understand(value, fact).facts == {fact: value}
+
+
+@pytest.mark.parametrize(
+    ("said", "model"),
+    [
+        ("I want to start from sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("no, use me/my-model_2 instead", "me/my-model_2"),
+        ("fine-tuned from 'microsoft/resnet-50', 300 images", "microsoft/resnet-50"),
+        ("use cats and/or dogs", None),
+        ("with a train/test-split of 500 texts", None),
+        ("it runs with 3/4 of the data", None),
+        ("start from ../../etc/passwd-1", None),
+        ("why not use google/vit-base-patch16-224?", None),
+    ],
+)
+def test_the_model_to_start_from_is_a_hub_id_after_words_that_say_so(said, model):
+    assert understand(said).facts.get("base_model") == model
+
+
+def test_a_hub_id_is_not_read_for_facts():
+    assert understand("start from sentence-transformers/text-bert-80").facts == {
+        "base_model": "sentence-transformers/text-bert-80"
+    }
