@@ -107,9 +107,10 @@ def _fitting(
         if needed is None or needed <= most:
             left.append(model)
             continue
+        told = memory_sum(memory_of, model, situation.method)
         said = (
             f"{model.name} is refused: {situation.method} needs about {needed / 1024:.1f} GiB"
-            f"{memory_sum(memory_of, model, situation.method)}, and there are {facts.memory_gib:g} GiB."
+            f"{told and f' ({told})'}, and there are {facts.memory_gib:g} GiB."
         )
         refused.append(rule("F9").as_warning(said))
     return tuple(left)

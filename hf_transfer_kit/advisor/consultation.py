@@ -67,9 +67,7 @@ class Consultation:
         state, answer = talk(self.state, message, self.advise(memory_of))
         return self._after(state, message, answer), answer
 
-    def with_data(
-        self, facts: Mapping[str, Any], memory_of: MemoryOf = known_memory
-    ) -> tuple["Consultation", Reply]:
+    def with_data(self, facts: Mapping[str, Any], memory_of: MemoryOf = known_memory) -> tuple["Consultation", Reply]:
         """After the data told facts; where a person told something else, the data hold, and it is said."""
         known, seen = self.state.facts.known, {name: value for name, value in facts.items() if value is not None}
         lines = [

@@ -174,11 +174,10 @@ def _finish(
     change: tuple[Change, ...] = ()
     if enough and _is_enough(before):
         change = changes(_advice(before, advise), advice)
-        lines += (
-            ["The advice changes:", *(f"{each.what}: {each.before} -> {each.after}" for each in change)]
-            if change
-            else []
-        )
+        if change:
+            lines += ["The advice changes:", *(f"{each.what}: {each.before} -> {each.after}" for each in change)]
+        elif after.facts != before.facts:
+            lines.append("The advice stays the same.")
     said = tuple(lines)
     ended = any(each.kind == "end" for each in read.questions)
     question = None if ended else _question(read, advice)

@@ -41,7 +41,7 @@ def hyperparameters(facts: TaskFacts, decision: Decision) -> dict[str, Any]:
 
 def body_rate(facts: TaskFacts, decision: Decision) -> float:
     """The rate of pre-trained weights: the person's own where it is within the range, else the usual one."""
-    method, text = decision.method, decision.situation.modality == "text"
+    method, text = decision.method, decision.situation.modality == "text" or decision.situation.kind == "encoder"
     if method == "scratch":
         return SCRATCH_RATES.get(decision.situation.modality or "", 1e-3)
     if method == "lora":

@@ -9,7 +9,7 @@ from hf_transfer_kit.advisor.memory_table import LIBRARIES, advised_batch
 from hf_transfer_kit.advisor.models import KnownModel
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.memory.estimate import MIB, MemoryEstimate, estimate_memory, size
-from hf_transfer_kit.plan import ModelSpec
+from hf_transfer_kit.plan import Approach, ModelSpec, TopLayers
 
 
 def memory_from_configurations(length: int | None, n_classes: int, batch: int | None = None) -> MemoryOf:
@@ -57,15 +57,17 @@ class _FromConfigurations:
         if model.hub_id is None:
             return None
         if (key := (model.hub_id, method)) not in self._known:
-            self._known[key] = self._from_configuration(model.hub_id, method, self.batch or advised_batch(model, method))
+            approach = TopLayers(blocks=model.top_blocks) if method == "top_layers" else method
+            batch = self.batch or advised_batch(model, method)
+            self._known[key] = self._from_configuration(model.hub_id, approach, batch)
         return self._known[key]
 
-    def _from_configuration(self, name: str, method: str, batch: int) -> MemoryEstimate | None:
+    def _from_configuration(self, name: str, approach: Approach | str, batch: int) -> MemoryEstimate | None:
         spec = _on_this_machine(name)
         if spec is None:
             return None
         try:
-            return estimate_memory(spec, method, batch, self.length, n_classes=self.n_classes)
+            return estimate_memory(spec, approach, batch, self.length, n_classes=self.n_classes)
         except TransferKitError:
             return None
 

@@ -57,22 +57,18 @@ def memory_by_parameters(model: KnownModel, method: str) -> float | None:
 
 
 def memory_sum(memory_of: MemoryOf, model: KnownModel, method: str) -> str:
-    """What `memory_of` adds up for `model` and `method`, in brackets; empty where it does not tell.
+    """What `memory_of` adds up for `model` and `method`; empty where it does not tell.
 
     Example:
         >>> from hf_transfer_kit.advisor.models import known_models
         >>> memory_sum(memory_by_parameters, known_models()["bert"], "full")
-        ' (109M weights, of which 109M train with gradient and AdamW state)'
+        '109M weights, of which 109M train with gradient and AdamW state'
     """
     if isinstance(memory_of, TellsItsSum):
-        told = memory_of.as_sum(model, method)
-    elif memory_of is known_memory and (entry := memory_table().get((model.key, method))) is not None:
-        told = entry.as_sum(advised_batch(model, method))
-    elif memory_of in (known_memory, memory_by_parameters):
-        told = _weights(model, method)
-    else:
-        told = ""
-    return told and f" ({told})"
+        return memory_of.as_sum(model, method)
+    if memory_of is known_memory and (entry := memory_table().get((model.key, method))) is not None:
+        return entry.as_sum(advised_batch(model, method))
+    return _weights(model, method) if memory_of in (known_memory, memory_by_parameters) else ""
 
 
 def _weights(model: KnownModel, method: str) -> str:

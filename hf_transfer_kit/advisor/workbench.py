@@ -59,6 +59,7 @@ class Workbench:
             raise ValueError("there are no data")
         return load_data(self.data)
 
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """What the data tell; nothing without data."""
         if self.data is None:
@@ -96,8 +97,14 @@ class Workbench:
 
     @property
     def memory_of(self) -> MemoryOf:
-        """What models need here."""
-        return known_memory
+        """What models need: by their configurations, once length and number of classes of the data are known."""
+        return self._memory_for_data if self.data is not None and "facts" in self.__dict__ else known_memory
+
+    @cached_property
+    def _memory_for_data(self) -> MemoryOf:
+        from hf_transfer_kit.advisor.measured_memory import memory_from_configurations
+
+        return memory_from_configurations(self.facts.get("input_length"), self.facts["n_classes"])
 
     def completed(self, advice: Advice) -> Advice:
         """The advice with a plan for these very data, and with candidates from the Hub behind its own."""

@@ -21,7 +21,7 @@ TOLD_BY_MEASURING = ("similarity",)  # facts that are not asked for where they c
 def read_data(consultation: Consultation, bench: Workbench, console: Console) -> tuple[Consultation, Reply]:
     """After the data told what they tell."""
     console.print(Text("Reading the data", style="dim"))
-    facts = bench.facts()
+    facts = bench.facts
     asked = tuple(dict.fromkeys((*consultation.state.asked, *TOLD_BY_MEASURING)))
     consultation = replace(consultation, state=replace(consultation.state, asked=asked))
     return consultation.with_data(facts, bench.memory_of)

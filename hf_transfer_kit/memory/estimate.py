@@ -5,8 +5,9 @@
 Weights, gradients and the two moments of AdamW are counted parameter by parameter. Activations are what the
 automatic differentiation keeps of a forward pass, with exactly the layers, the batch and the length asked for: the
 model runs on tensors that have shapes but no memory (see `shadow`). Workspace is the most that one step needs beyond
-all these, for a moment. A sum, not a maximum over time: gradients are complete when most activations are gone, but an
-allocator seldom gives their memory back in between. Imports no torch.
+all these, for a moment, with the copies that convolutions make (see `copies`). A sum, not a maximum over time:
+gradients are complete when most activations are gone, but an allocator seldom gives their memory back in between.
+Imports no torch.
 
 Measured against runs of the kit: benchmarks/memory.
 """
@@ -32,7 +33,7 @@ class MemoryEstimate:
     Fields:
         model: its name.
         approach: its name.
-        phase: what needs most: "training", "evaluation" or "pass".
+        phase: what needs most: "storing" (of what reaches the trained blocks), "training", "evaluation" or "pass".
         frozen: weights that do not train.
         trained: weights that do, adapters and head included.
         gradients: of the trained weights.
@@ -41,7 +42,7 @@ class MemoryEstimate:
         activations: kept by the forward pass for the backward pass, or alive at the end of a pass.
         workspace: the most that is needed beyond that, for a moment.
         cache: keys and values of a language model that is asked.
-        data: rows that stay in memory: images as tensors, activations below the trained blocks.
+        data: rows in memory: images as tensors, those of the next batch, too; activations below the trained blocks.
     """
 
     model: str
@@ -128,7 +129,7 @@ def estimate_memory(
     Example:
         >>> from transformers import BertConfig
         >>> config = BertConfig(vocab_size=99, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
-        >>> estimate = estimate_memory(config, "full", batch=4, length=16)
+        >>> estimate = estimate_memory(config, "full", batch=64, length=16)
         >>> estimate.optimizer == 2 * estimate.gradients == 2 * estimate.trained
         True
     """

@@ -19,6 +19,7 @@ EVALUATION_BATCH = 64  # of the kit's training loop
 PASS_BATCH = {False: 32, True: 16}  # of the kit where nothing trains: texts, images
 MOMENTS = 2  # of AdamW, for each trained weight
 STEP_COPIES = 2  # of one parameter, which AdamW's step makes on its way
+AHEAD = 1  # batches that accelerate's loader reads before they are used
 
 
 def phases(model: Any, setup: Setup) -> list[MemoryEstimate]:
@@ -53,28 +54,36 @@ def _named_errors(model: Any) -> Iterator[None]:
 
 
 def _trained(shadow: Shadow, setup: Setup) -> list[MemoryEstimate]:
-    """The training step, and the evaluation between steps."""
+    """Storing what reaches the trained blocks, the training step, and the evaluation between steps."""
     if setup.gradient_checkpointing:
         _recompute(shadow.model)
-    row = _row_bytes(shadow, setup)
+    pixels, stored = _pixels(shadow), _stored(shadow, setup)
     trained = shadow.bytes_of(trained=True) + _soft_prompt(shadow)
-    common = {
-        "model": shadow.name, "approach": setup.approach.name, "frozen": shadow.bytes_of(trained=False),
-        "trained": trained, "optimizer": MOMENTS * trained, "best": 0 if setup.gpu else trained,
-        "data": 0 if setup.gpu else row * setup.rows,
+    model = {"model": shadow.name, "approach": setup.approach.name, "frozen": shadow.bytes_of(trained=False)}
+    ahead = setup.batch // setup.accumulation * AHEAD
+    data = 0 if setup.gpu else pixels * (setup.rows + ahead) + stored * setup.rows
+    common = model | {
+        "trained": trained, "optimizer": MOMENTS * trained, "best": 0 if setup.gpu else trained, "data": data,
     }  # fmt: skip
-    activations, workspace = _step(shadow, setup)
-    step = MemoryEstimate(**common, phase="training", gradients=trained, activations=activations, workspace=workspace)
-    batch = EVALUATION_BATCH if setup.evaluation_batch is None else setup.evaluation_batch
-    if not batch:
-        return [step]
-    if row > _pixels(shadow):  # evaluations take the short cut, too: the lower blocks run once, to store their output
-        batch = min(batch, PASS_BATCH[shadow.reads_images])
-    held, workspace = _forward(shadow, batch, setup.precision)
-    return [step, MemoryEstimate(**common, phase="evaluation", activations=held, workspace=workspace)]
+    activations, workspace = _step(shadow, setup, short_cut=stored > 0)
+    found = [
+        MemoryEstimate(**common, phase="training", gradients=trained, activations=activations, workspace=workspace)
+    ]
+    if batch := EVALUATION_BATCH if setup.evaluation_batch is None else setup.evaluation_batch:
+        held, workspace = _forward(shadow, batch, setup, short_cut=stored > 0)
+        found.append(MemoryEstimate(**common, phase="evaluation", activations=held, workspace=workspace))
+    if stored:  # before there is an optimizer
+        held, workspace = _forward(shadow, PASS_BATCH[shadow.reads_images], setup, until_boundary=True)
+        data = stored * setup.rows + pixels * PASS_BATCH[shadow.reads_images]
+        found.append(
+            MemoryEstimate(
+                **model, phase="storing", trained=trained, data=data, activations=held, workspace=workspace
+            )
+        )  # fmt: skip
+    return found
 
 
-def _step(shadow: Shadow, setup: Setup) -> tuple[int, int]:
+def _step(shadow: Shadow, setup: Setup, *, short_cut: bool) -> tuple[int, int]:
     """(bytes kept for the backward pass, most bytes beyond them and the gradients) of one micro-batch."""
     model, gradients = shadow.model.train(), [0]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -85,8 +94,9 @@ def _step(shadow: Shadow, setup: Setup) -> tuple[int, int]:
     for parameter in trained:
         parameter.register_post_accumulate_grad_hook(note)
     size = -(-setup.batch // setup.accumulation)
-    inputs, labels = shadow.inputs(size), torch.zeros(size, dtype=torch.long)
-    with LiveMemory(kept=lambda: gradients[0]) as memory:
+    memory = LiveMemory(kept=lambda: gradients[0], on_cpu=not setup.gpu)
+    with memory, _from_boundary(shadow, memory, short_cut):
+        inputs, labels = shadow.inputs(size), torch.zeros(size, dtype=torch.long)
         with _autocast(setup.precision):
             logits = model(**inputs).logits
         loss = cross_entropy(logits.float(), labels, reduction="sum")
@@ -98,24 +108,43 @@ def _step(shadow: Shadow, setup: Setup) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def _forward(shadow: Shadow, batch: int, precision: str, **settings: Any) -> tuple[int, int]:
+def _forward(
+    shadow: Shadow, batch: int, setup: Setup, *, short_cut: bool = False, until_boundary: bool = False, **settings: Any
+) -> tuple[int, int]:
     """(bytes alive at the end, most bytes beyond them) of one pass without a backward one."""
-    model, inputs = shadow.model.eval(), shadow.inputs(batch)
-    with LiveMemory() as memory, _autocast(precision):
-        output = model(**inputs, **settings)
+    model = shadow.model.eval()
+    with LiveMemory(on_cpu=not setup.gpu) as memory, _from_boundary(shadow, memory, short_cut):
+        inputs = shadow.inputs(batch)
+        with _autocast(setup.precision):
+            output = _activations(shadow, inputs) if until_boundary else model(**inputs, **settings)
         held = memory.live
     del output
     return held, memory.peak - held
 
 
+@contextmanager
+def _from_boundary(shadow: Shadow, memory: LiveMemory, short_cut: bool) -> Iterator[None]:
+    """Where a short cut takes the place of the lower blocks, what they need for a moment does not count."""
+    if not short_cut or shadow.boundary is None:
+        yield
+        return
+    block = shadow.model.get_submodule(shadow.boundary)
+    hook = block.register_forward_pre_hook(lambda *_: memory.forget_peak())
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def _pass(shadow: Shadow, setup: Setup, *, every_layer: bool) -> MemoryEstimate:
     """One pass through a model that does not train: for the features of every layer, or for answers to prompts."""
     settings = {"output_hidden_states": True} if every_layer else {}
-    held, workspace = _forward(shadow, setup.batch, "fp32", **settings)
+    held, workspace = _forward(shadow, setup.batch, setup, **settings)
     cache = 0 if every_layer else _cache(shadow, setup.batch)
     return MemoryEstimate(
         model=shadow.name, approach=setup.approach.name, phase="pass", frozen=shadow.bytes_of(trained=False),
         activations=held - cache, workspace=workspace, cache=cache,
+        data=0 if setup.gpu else _pixels(shadow) * setup.batch,  # rows, of which the model reads a copy
     )  # fmt: skip
 
 
@@ -127,23 +156,36 @@ def _cache(shadow: Shadow, batch: int) -> int:
     return sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
 
 
-def _row_bytes(shadow: Shadow, setup: Setup) -> int:
-    """Of one row that stays in memory: the pixels of an image, and its activation at the boundary."""
+def _stored(shadow: Shadow, setup: Setup) -> int:
+    """Bytes of one row's activation at the boundary, where those of all rows stay in memory; else 0."""
+    if not isinstance(setup.approach, TopLayers) or shadow.boundary is None or not setup.rows:
+        return 0
     with torch.no_grad():
-        inputs = shadow.inputs(1)
-        pixels = _pixels(shadow)
-        if not isinstance(setup.approach, TopLayers) or shadow.boundary is None or not setup.rows:
-            return pixels
-        caught: list[int] = []
+        shadow.model.eval()
+        each = int(_activations(shadow, shadow.inputs(1)).nbytes)
+    return each if each * setup.rows <= setup.approach.cache_limit_mib * MIB else 0
 
-        def catch(module: Any, args: Any, kwargs: Any) -> None:
-            caught.append((args[0] if args else kwargs["hidden_states"]).nbytes)
 
-        hook = shadow.model.get_submodule(shadow.boundary).register_forward_pre_hook(catch, with_kwargs=True)
-        shadow.model.eval()(**inputs)
+class _ReachedError(Exception):
+    """Ends a forward pass at the boundary."""
+
+
+def _activations(shadow: Shadow, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What reaches the lowest trained block."""
+    caught: list[torch.Tensor] = []
+
+    def catch(module: Any, args: Any, kwargs: Any) -> None:
+        caught.append(args[0] if args else kwargs["hidden_states"])
+        raise _ReachedError
+
+    hook = shadow.model.get_submodule(shadow.boundary).register_forward_pre_hook(catch, with_kwargs=True)
+    try:
+        shadow.model(**inputs)
+    except _ReachedError:
+        return caught[0]
+    finally:
         hook.remove()
-    stays = caught[0] * setup.rows <= setup.approach.cache_limit_mib * MIB
-    return pixels + (caught[0] if stays else 0)
+    raise UnsupportedSetupError(f"{shadow.name} never reaches its block '{shadow.boundary}'.")
 
 
 def _pixels(shadow: Shadow) -> int:

@@ -1,23 +1,28 @@
 """Time and money of a whole run, extrapolated from a few measured steps. An estimate, and always shown as one.
 
-    plan = short_plan(whole, steps=20)                  # the same batches, a few of them
-    run(plan, folder)                                   # or: transfer-kit run
-    print(forecast_from_events(folder / "events.jsonl", steps=whole_steps(whole, rows=5000), dollars_per_hour=0.6))
+    transfer-kit run plan.yaml --pilot --dollars-per-hour 0.6
+    print(pilot(plan, dollars_per_hour=0.6))            # the same
+    print(forecast_from_events(folder / "events.jsonl"))  # of a run while it works
 
 Imports no torch.
 """
 
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, quantiles
+from tempfile import TemporaryDirectory
 
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.events import Event, read_events
 from hf_transfer_kit.plan import TRAINED, TransferPlan
+from hf_transfer_kit.reporting.quantities import mebibytes
 from hf_transfer_kit.reporting.quantities import seconds as shown_seconds
 
+STEPS = 20  # of a pilot
 FEWEST = 3  # steps, the first not counted: it warms up
 STAGE = "training"
 
@@ -30,6 +35,7 @@ class Forecast:
         seconds: of the whole run; low, high: were all its steps like a fast (slow) tenth of those measured.
         measured: steps that were measured; steps: that the run has.
         dollars_per_hour: price of the machine; None: not asked for.
+        peak_mib: highest memory above that at the start, as measured; None: not measured.
     """
 
     seconds: float
@@ -38,6 +44,7 @@ class Forecast:
     measured: int
     steps: int
     dollars_per_hour: float | None = None
+    peak_mib: float | None = None
 
     @property
     def dollars(self) -> tuple[float, float, float] | None:
@@ -53,7 +60,8 @@ class Forecast:
         if self.dollars is not None:
             expected, low, high = self.dollars
             price = f", ${expected:.2f} (${low:.2f} to ${high:.2f}) at ${self.dollars_per_hour:g} an hour"
-        return f"estimate from {self.measured} of {self.steps} steps: {time}{price}"
+        memory = "" if self.peak_mib is None else f", {mebibytes(self.peak_mib)} of memory"
+        return f"estimate from {self.measured} of {self.steps} steps: {time}{price}{memory}"
 
 
 def forecast(
@@ -106,13 +114,15 @@ def forecast_from_events(path: Path, steps: int | None = None, dollars_per_hour:
     Example:
         >>> forecast_from_events(Path("runs/pilot/events.jsonl"), steps=900)  # doctest: +SKIP
     """
-    started = 0.0
+    started, after_training = 0.0, 0.0
     told: list[Event] = []
     for event in read_events(path):
         if event.kind == "start":
-            started, told = event.time, []
+            started, after_training, told = event.time, 0.0, []
         elif event.kind == "progress" and event.stage == STAGE:
             told.append(event)
+        elif event.kind == "finish" and told:
+            after_training = event.time - told[-1].time
     if len(told) < 2:
         raise DataError(f"'{path}' tells of too few training steps; let the pilot take {FEWEST} steps or more.")
     each: list[float] = []
@@ -121,12 +131,39 @@ def forecast_from_events(path: Path, steps: int | None = None, dollars_per_hour:
         each += [(after.time - before.time) / count] * count
     first = told[0].time - started  # loading, and the first steps
     return forecast(
-        [first, *each], steps or told[-1].total, other_seconds=max(first, 0.0), dollars_per_hour=dollars_per_hour
-    )
+        [first, *each], steps or told[-1].total, other_seconds=max(first, 0.0) + after_training,
+        dollars_per_hour=dollars_per_hour,
+    )  # fmt: skip
 
 
-def short_plan(plan: TransferPlan, steps: int = 20) -> TransferPlan:
+def pilot(plan: TransferPlan, *, steps: int = STEPS, dollars_per_hour: float | None = None) -> Forecast:
+    """Runs `short_plan` in a temporary folder and says what the whole takes, if validation does not stop it earlier.
+
+    Raises:
+        PlanError: the approach takes no steps, or the price makes no sense.
+        TransferKitError: as of `run`.
+
+    Example:
+        >>> print(pilot(plan, dollars_per_hour=0.6))  # doctest: +SKIP
+        estimate from 19 of 3130 steps: 52 min 10 s (48 min 2 s to 57 min 31 s), $0.52 ($0.48 to $0.58) at $0.6 an hour
+    """
+    from hf_transfer_kit.data.labelled import load_data, subset_rows
+    from hf_transfer_kit.run import EVENTS_FILE, run
+
+    short_plan(plan)  # what takes no steps is said before the data are read
+    rows = len(subset_rows(load_data(plan.data), plan.data.train_size, plan.seed)["train"])
+    with TemporaryDirectory() as temporary, redirect_stdout(io.StringIO()):  # the Trainer prints its losses
+        folder = Path(temporary) / "pilot"
+        record = run(short_plan(plan, steps, rows), folder)
+        found = forecast_from_events(folder / EVENTS_FILE, whole_steps(plan, rows), dollars_per_hour)
+    return replace(found, peak_mib=record.cost.peak_memory_mib)
+
+
+def short_plan(plan: TransferPlan, steps: int = STEPS, rows: int | None = None) -> TransferPlan:
     """The plan with one pass over as many training rows as `steps` batches hold: the pilot.
+
+    Args:
+        rows: that there are; where they are too few, all of them are passed until `FEWEST` + 1 steps are taken.
 
     Raises:
         PlanError: the approach takes no steps.
@@ -137,8 +174,10 @@ def short_plan(plan: TransferPlan, steps: int = 20) -> TransferPlan:
     """
     if not isinstance(plan.approach, TRAINED):
         raise PlanError(f"approach '{plan.approach.name}' takes no training steps; run it, it is short.")
-    data = replace(plan.data, train_size=max(steps, FEWEST) * plan.training.batch_size)
-    return replace(plan, data=data, training=replace(plan.training, epochs=1, min_steps=0))
+    size = max(steps, FEWEST) * plan.training.batch_size
+    size = size if rows is None else min(size, rows)
+    data = replace(plan.data, train_size=size)
+    return replace(plan, data=data, training=replace(plan.training, epochs=1, min_steps=FEWEST + 1))
 
 
 def whole_steps(plan: TransferPlan, rows: int) -> int:

@@ -318,7 +318,7 @@ CASES = [
     ),
     row(
         "F9",
-        TEXTS | {"n_labelled": 50_000, "memory_gib": 2.2},
+        TEXTS | {"n_labelled": 50_000, "memory_gib": 5},
         method="full",
         first="BERT",
         not_models="DeBERTa",

@@ -1,16 +1,31 @@
 """The estimate against arithmetic by hand, and against what autograd really keeps."""
 
+import doctest
 from dataclasses import replace
 
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, GPT2Config, MobileNetV2Config, ViTConfig
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    MobileNetV2Config,
+    ResNetConfig,
+    ViTConfig,
+)
 
 from hf_transfer_kit.errors import ModelError, PlanError, UnsupportedSetupError
+from hf_transfer_kit.memory import copies as copies_module
+from hf_transfer_kit.memory import estimate as estimate_module
+from hf_transfer_kit.memory import live as live_module
+from hf_transfer_kit.memory import pilot as pilot_module
 from hf_transfer_kit.memory.estimate import GIB, MemoryEstimate, estimate_memory, fits, refusal, size
+from hf_transfer_kit.memory.phases import phases
+from hf_transfer_kit.memory.shadow import Setup
 from hf_transfer_kit.plan import Lora, ModelSpec, PromptTuning, TopLayers
 
 BATCH, LENGTH, CLASSES = 6, 10, 3
+RESNET = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", image_size=32)
 BERT = BertConfig(
     vocab_size=50, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
     max_position_embeddings=16, num_labels=CLASSES, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
@@ -122,8 +137,11 @@ def test_images_that_stay_in_memory_are_counted():
         hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, image_size=32, patch_size=8
     )
 
-    assert estimate("full", config, length=None, rows=10).data == 10 * 3 * 32 * 32 * 4
+    image = 3 * 32 * 32 * 4  # bytes; beside the rows lies a batch that is read ahead
+    assert estimate("full", config, length=None, rows=10).data == (10 + BATCH) * image
+    assert estimate("full", config, length=None, rows=10, accumulation=3).data == (10 + BATCH / 3) * image
     assert estimate("full", config, length=None, rows=10, gpu=True).data == 0
+    assert estimate("features", config, length=None).data == BATCH * image  # beside the batch that the model reads
 
 
 def test_what_reaches_the_lowest_trained_block_is_cached_for_every_row():
@@ -133,11 +151,38 @@ def test_what_reaches_the_lowest_trained_block_is_cached_for_every_row():
     assert estimate(TopLayers(blocks=1, cache_limit_mib=0), rows=10).data == 0
 
 
+def by_phase(approach, config, rows):
+    setup = Setup(
+        approach=approach, batch=16, length=32, precision="fp32", n_classes=CLASSES, accumulation=1,
+        gradient_checkpointing=False, rows=rows, evaluation_batch=None, gpu=False,
+    )  # fmt: skip
+    return {found.phase: found for found in phases(config, setup)}
+
+
+def test_with_a_short_cut_the_lower_blocks_run_once_before_there_is_an_optimizer():
+    short, plain = (by_phase(TopLayers(blocks=1), RESNET, rows) for rows in (2, 0))
+
+    assert set(short) == {"training", "evaluation", "storing"} and set(plain) == {"training", "evaluation"}
+    storing = short["storing"]
+    assert storing.gradients == storing.optimizer == storing.best == 0 and storing.trained == plain["training"].trained
+    assert storing.activations + storing.workspace > 4 * 16 * 8 * 16 * 16  # of the stem, for 16 images
+    image, activation = 4 * 3 * 32 * 32, 4 * 8 * 8 * 8  # bytes of a row, and of what reaches the second stage
+    assert short["training"].data == (2 + 16) * image + 2 * activation and plain["training"].data == 16 * image
+    assert plain["evaluation"].activations >= 64 * image
+    for phase in ("training", "evaluation"):  # the stem of 64 images is higher than all that follows
+        assert short[phase].workspace < plain[phase].workspace
+        assert short[phase].activations == plain[phase].activations
+
+
+def test_the_copies_that_convolutions_make_are_counted_on_a_cpu_alone():
+    cpu, gpu = (estimate("features", RESNET, batch=16, length=32, gpu=gpu) for gpu in (False, True))
+
+    assert cpu.activations == gpu.activations and cpu.workspace > gpu.workspace
+
+
 @pytest.mark.parametrize("approach", ["features", "top_layers", "full", "gradual", "lora", "scratch"])
 def test_convolution_networks_have_an_estimate_too(approach):
-    config = MobileNetV2Config(image_size=32, depth_multiplier=0.25, finegrained_output=False)
-
-    assert estimate(approach, config, batch=2, length=32, evaluation_batch=2).total > 0
+    assert estimate(approach, RESNET, batch=2, length=32, evaluation_batch=2).total > 0
 
 
 def test_a_soft_prompt_trains_with_the_head_alone():
@@ -193,3 +238,10 @@ def test_no_weights_are_needed(tmp_path):
 def test_what_cannot_be_estimated_says_why(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("module", [estimate_module, live_module, copies_module, pilot_module])
+def test_the_examples_of_the_documentation_run(module):
+    tried = doctest.testmod(module)
+
+    assert tried.attempted > 0 and tried.failed == 0

@@ -1,5 +1,9 @@
-import pytest
+import re
 
+import pytest
+from typer.testing import CliRunner
+
+from hf_transfer_kit.cli import app
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.memory.pilot import forecast, forecast_from_events, short_plan, whole_steps
@@ -48,6 +52,43 @@ def test_the_pilot_has_the_batches_of_the_whole():
 
     assert short.data.train_size == 160 and short.training.batch_size == 8
     assert whole_steps(short, rows=160) == 20
+
+
+def test_a_pilot_of_few_rows_passes_them_until_there_is_something_to_measure():
+    short = short_plan(plan(batch_size=8, epochs=4), steps=20, rows=12)
+
+    assert short.data.train_size == 12 and whole_steps(short, rows=12) == 4
+
+
+def test_the_seconds_after_training_count_once(tmp_path, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("hf_transfer_kit.events.time.time", lambda: clock[0])
+    with EventWriter(tmp_path / "events.jsonl") as events:
+        events.write("start")
+        for done in (1, 2, 3, 4):
+            clock[0] += 2
+            events.write("progress", stage="training", done=done, total=4)
+        clock[0] += 50
+        events.write("finish")
+
+    assert forecast_from_events(tmp_path / "events.jsonl", steps=100).seconds == 2 + 50 + 100 * 2
+
+
+def test_run_with_pilot_prints_a_forecast_of_the_whole_and_leaves_nothing(text_csv, tiny_bert, tmp_path, monkeypatch):
+    whole = TransferPlan(
+        data=DataSpec(path=str(text_csv)), model=ModelSpec(name=str(tiny_bert)), approach=Full(),
+        training=Training(batch_size=8, epochs=500, min_steps=0),
+    )  # fmt: skip
+    whole.save(tmp_path / "plan.yaml")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["run", "plan.yaml", "--pilot", "--dollars-per-hour", "3600"])
+
+    assert done.exit_code == 0, done.output
+    found = re.fullmatch(
+        r"estimate from (\d+) of (\d+) steps: .+, \$([\d.]+) \(.+\) at \$3600 an hour, .+ of memory, .+\n", done.stdout
+    )
+    assert found and int(found[1]) <= 20 and int(found[2]) % 500 == 0 and float(found[3]) > 0
+    assert [file.name for file in tmp_path.iterdir()] == ["plan.yaml"]
 
 
 def test_the_steps_of_a_small_set_are_at_least_the_fewest():
