@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hf_transfer_kit.advisor.advice import Advice
-    from hf_transfer_kit.advisor.consultation import Consultation
-    from hf_transfer_kit.advisor.dialogue import reply
-    from hf_transfer_kit.advisor.dialogue_state import DialogueState
+    from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
+    from hf_transfer_kit.advisor.conversation.consultation import Consultation
+    from hf_transfer_kit.advisor.conversation.dialogue import reply
+    from hf_transfer_kit.advisor.conversation.dialogue_state import DialogueState
     from hf_transfer_kit.advisor.evidence import Evidence
+    from hf_transfer_kit.advisor.exports.plan_export import export_plan
     from hf_transfer_kit.advisor.facts import TaskFacts
-    from hf_transfer_kit.advisor.measuring import evidence_of
-    from hf_transfer_kit.advisor.plan_export import export_plan
     from hf_transfer_kit.advisor.rules import advise
     from hf_transfer_kit.blocks import find_blocks
     from hf_transfer_kit.callbacks.ewc import EWC
@@ -178,11 +178,11 @@ _HOMES = {
     "Advice": "advisor.advice",
     "CheckReport": "findings",
     "Comparison": "comparison.result",
-    "Consultation": "advisor.consultation",
+    "Consultation": "advisor.conversation.consultation",
     "DataError": "errors",
     "DataSpec": "plan",
     "Demonstration": "prompting.classifier",
-    "DialogueState": "advisor.dialogue_state",
+    "DialogueState": "advisor.conversation.dialogue_state",
     "EWC": "callbacks.ewc",
     "Evidence": "advisor.evidence",
     "EwcSettings": "plan",
@@ -241,8 +241,8 @@ _HOMES = {
     "discriminative_lr": "optim",
     "estimate_fisher": "fisher",
     "estimate_memory": "memory.estimate",
-    "evidence_of": "advisor.measuring",
-    "export_plan": "advisor.plan_export",
+    "evidence_of": "advisor.at_hand.measuring",
+    "export_plan": "advisor.exports.plan_export",
     "find_blocks": "blocks",
     "forgetting": "continual",
     "forward_transfer": "continual",
@@ -253,7 +253,7 @@ _HOMES = {
     "make_classifier": "prompting.make",
     "predict": "prediction",
     "rank": "transferability.ranking",
-    "reply": "advisor.dialogue",
+    "reply": "advisor.conversation.dialogue",
     "sweep_interpolation": "interpolation",
     "write_report": "reporting.report",
 }

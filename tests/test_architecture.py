@@ -19,6 +19,7 @@ LEVELS = [
         "models",
         "model_errors",
         "duplicates",
+        "eigen",
         "metrics",
         "measure",
         "machine",
@@ -51,8 +52,8 @@ LEVELS = [
     ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "options", "prompt_options", "cli",
-    "commands", "__init__",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "options", "prompt_options",
+    "cli", "commands", "__init__",
 ]  # fmt: skip
 
 

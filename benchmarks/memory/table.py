@@ -1,4 +1,4 @@
-"""Makes hf_transfer_kit/advisor/memory.toml: the memory of known models, from their configurations alone.
+"""Makes hf_transfer_kit/advisor/knowledge/memory.toml: the memory of known models, from their configurations alone.
 
     python -m benchmarks.memory.table                   # some minutes
     python -m benchmarks.memory.table --only bert vit   # prints their lines
@@ -17,13 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.memory.architectures import CONFIGURATIONS
-from hf_transfer_kit.advisor.memory_table import FEW_SHOT_TOKENS, LIBRARIES, TOKENS, MemoryEntry, advised_batch
-from hf_transfer_kit.advisor.models import known_models
+from hf_transfer_kit.advisor.knowledge.memory_table import (
+    FEW_SHOT_TOKENS,
+    LIBRARIES,
+    TOKENS,
+    MemoryEntry,
+    advised_batch,
+)
+from hf_transfer_kit.advisor.knowledge.models import known_models
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.memory.estimate import MIB, MemoryEstimate, estimate_memory
 from hf_transfer_kit.plan import Approach, TopLayers
 
-TABLE = Path(__file__).parents[2] / "hf_transfer_kit" / "advisor" / "memory.toml"
+TABLE = Path(__file__).parents[2] / "hf_transfer_kit" / "advisor" / "knowledge" / "memory.toml"
 METHODS = ("zero_shot", "few_shot", "features", "top_layers", "gradual", "full", "lora", "scratch")
 PROMPTED = METHODS[:2]
 CLASSES = 10

@@ -8,18 +8,18 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from hf_transfer_kit.advisor.advice import Advice, Alternative, Reason, Warned
-from hf_transfer_kit.advisor.asking import next_question
-from hf_transfer_kit.advisor.candidates import PROMPTED
-from hf_transfer_kit.advisor.decision import Decision, decide
-from hf_transfer_kit.advisor.disagreements import disagreements
+from hf_transfer_kit.advisor.deciding.asking import next_question
+from hf_transfer_kit.advisor.deciding.candidates import PROMPTED
+from hf_transfer_kit.advisor.deciding.decision import Decision, decide
+from hf_transfer_kit.advisor.deciding.disagreements import disagreements
+from hf_transfer_kit.advisor.deciding.flips import flips
+from hf_transfer_kit.advisor.deciding.hyperparameters import hyperparameters
+from hf_transfer_kit.advisor.deciding.planned import plan_of, planned_model
+from hf_transfer_kit.advisor.deciding.protecting import protections
 from hf_transfer_kit.advisor.evidence import Evidence
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.flips import flips
-from hf_transfer_kit.advisor.hyperparameters import hyperparameters
-from hf_transfer_kit.advisor.knowledge import Rule, rule, rules
-from hf_transfer_kit.advisor.memory_rule import MemoryOf, known_memory
-from hf_transfer_kit.advisor.planned import plan_of, planned_model
-from hf_transfer_kit.advisor.protecting import protections
+from hf_transfer_kit.advisor.knowledge.memory_rule import MemoryOf, known_memory
+from hf_transfer_kit.advisor.knowledge.rule_table import Rule, rule, rules
 from hf_transfer_kit.advisor.told import told
 
 GROUPS = "MBAXEFGDCIHJKQ"  # reasons are told in this order: size, similarity, contradictions, models, and so on

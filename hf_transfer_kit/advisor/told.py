@@ -21,6 +21,6 @@ def told(facts: TaskFacts | Mapping[str, Any] | str) -> TaskFacts:
         return facts
     if isinstance(facts, Mapping):
         return from_mapping(TaskFacts, facts, "facts")
-    from hf_transfer_kit.advisor.dialogue import DialogueState, reply
+    from hf_transfer_kit.advisor.conversation.dialogue import DialogueState, reply
 
     return reply(DialogueState(), facts)[0].facts

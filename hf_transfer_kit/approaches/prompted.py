@@ -30,8 +30,8 @@ from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.tasks import Task, get_task
 
 SPENT_FILE, STUDY_FILE = "spent.json", "study.yaml"
-# Unlabelled training inputs that batch calibration looks at: too few say nothing of rare answers (128 for the 150 labels
-# of CLINC150 cost 7 points, 10 a label cost none).
+# Unlabelled training inputs that batch calibration looks at: too few say nothing of rare answers (for 150 labels of
+# CLINC150, 128 cost 7 points and 10 a label none).
 CALIBRATION_INPUTS, CALIBRATION_INPUTS_A_LABEL = 128, 10
 
 

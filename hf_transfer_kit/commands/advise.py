@@ -28,9 +28,9 @@ from hf_transfer_kit.options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hf_transfer_kit.advisor.consultation import Consultation, Talk
-    from hf_transfer_kit.advisor.dialogue import Reply
-    from hf_transfer_kit.advisor.workbench import Workbench
+    from hf_transfer_kit.advisor.at_hand.workbench import Workbench
+    from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk
+    from hf_transfer_kit.advisor.conversation.dialogue import Reply
 
 OUT = Path("transfer-kit-advice")
 
@@ -74,9 +74,9 @@ def advise(
     from rich.console import Console, Group
     from rich.text import Text
 
-    from hf_transfer_kit.advisor.dialogue import reply
-    from hf_transfer_kit.advisor.view import advice_to_terminal, question_to_terminal, saved_to_terminal
-    from hf_transfer_kit.advisor.workbench import Workbench
+    from hf_transfer_kit.advisor.at_hand.workbench import Workbench
+    from hf_transfer_kit.advisor.conversation.dialogue import reply
+    from hf_transfer_kit.advisor.conversation.view import advice_to_terminal, question_to_terminal, saved_to_terminal
     from hf_transfer_kit.commands.consulting import language_model
     from hf_transfer_kit.commands.conversation import Conversation
     from hf_transfer_kit.plan import DataSpec
@@ -114,7 +114,7 @@ def _answered(
     message: str | None, bench: "Workbench", talk: "Talk", measures: bool, console: "Console"
 ) -> "tuple[Consultation, list[Reply]]":
     """After the message, the data and the measurement, and what each was answered with."""
-    from hf_transfer_kit.advisor.consultation import Consultation
+    from hf_transfer_kit.advisor.conversation.consultation import Consultation
     from hf_transfer_kit.commands.consulting import measure, read_data, tell
 
     consultation = Consultation()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from hf_transfer_kit.advisor.consultation import Consultation, Talk
-from hf_transfer_kit.advisor.dialogue import Reply, inform
-from hf_transfer_kit.advisor.workbench import Workbench
+from hf_transfer_kit.advisor.at_hand.workbench import Workbench
+from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk
+from hf_transfer_kit.advisor.conversation.dialogue import Reply, inform
 from hf_transfer_kit.errors import ModelError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read_data(consultation: Consultation, bench: Workbench, console: Console) ->
 
 def tell(consultation: Consultation, message: str, talk: Talk, bench: Workbench) -> tuple[Consultation, list[Reply]]:
     """After a message, and after the measurement that a language model may have asked for to answer it."""
-    from hf_transfer_kit.advisor.measuring import evidence_of
+    from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
 
     before = bench.ranking
     consultation, answer = consultation.told(message, talk=talk, memory_of=bench.memory_of)
@@ -69,7 +69,7 @@ def measure(
     consultation: Consultation, bench: Workbench, console: Console, names: Sequence[str] = ()
 ) -> tuple[Consultation, Reply]:
     """After a ranking of `names`, else of the usual candidates; where none can be measured, with a note of that."""
-    from hf_transfer_kit.advisor.measuring import evidence_of
+    from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
     from hf_transfer_kit.transferability.progress import RankProgress
 
     chosen = tuple(names) or bench.candidates(consultation)

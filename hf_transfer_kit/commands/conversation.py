@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.text import Text
 
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.consultation import Consultation, Talk, messages
-from hf_transfer_kit.advisor.dialogue import OPENING, Reply, reply
-from hf_transfer_kit.advisor.view import advice_to_terminal, chosen, reply_to_terminal, saved_to_terminal
-from hf_transfer_kit.advisor.workbench import CONVERSATION, Workbench
+from hf_transfer_kit.advisor.at_hand.workbench import CONVERSATION, Workbench
+from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk, messages
+from hf_transfer_kit.advisor.conversation.dialogue import OPENING, Reply, reply
+from hf_transfer_kit.advisor.conversation.view import advice_to_terminal, chosen, reply_to_terminal, saved_to_terminal
 from hf_transfer_kit.commands.consulting import measure, read_data, tell
 from hf_transfer_kit.options import words
 

@@ -33,7 +33,7 @@ def rank(
         bool, typer.Option(help="Measure each model with random weights too, which doubles the time.")
     ] = True,
     against: Annotated[
-        str | None, typer.Option("--against", help="Other data, as --data: are its inputs like these?")
+        str | None, typer.Option("--against", help="Other data, as --data, labels or not: are its inputs like these?")
     ] = None,
     details: Annotated[bool, typer.Option("--details", help="Show every layer's scores.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON.")] = False,

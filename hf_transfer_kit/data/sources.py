@@ -88,7 +88,7 @@ def _read(path: str, config: str | None, revision: str | None) -> Source:
     if path in (YOUR_DATA, YOUR_OLD_DATA):
         kind, setting = ("data", "data.path") if path == YOUR_DATA else ("old data", "old_data.path")
         raise DataError(
-            f"{path} stands for {kind} of your own; write the path or the Hub name of yours there ({setting} in a plan)."
+            f"{path} stands for {kind} of your own; write the path or the Hub name of yours ({setting} in a plan)."
         )
     if _looks_like_path(path):
         raise DataError(f"'{path}' does not exist; {_siblings(place)}")

@@ -5,12 +5,12 @@ import random
 import pytest
 from advisor.drawn_facts import drawn
 
-from hf_transfer_kit.advisor.asking import MOST_QUESTIONS, askables, is_known
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.deciding.asking import MOST_QUESTIONS, askables, is_known
+from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.situation import situation_of
 from hf_transfer_kit.advisor.rules import advise
-from hf_transfer_kit.advisor.situation import situation_of
 
 
 def outcome(facts: TaskFacts) -> tuple[str, str]:

@@ -4,9 +4,9 @@ import pytest
 from advisor.cases import CASES, IDS, Case
 
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.asking import askables
+from hf_transfer_kit.advisor.deciding.asking import askables
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.knowledge import rule
+from hf_transfer_kit.advisor.knowledge.rule_table import rule
 from hf_transfer_kit.advisor.rules import advise
 
 

@@ -5,11 +5,11 @@ from itertools import product
 
 from advisor.drawn_facts import drawn
 
-from hf_transfer_kit.advisor.asking import askables, is_known
-from hf_transfer_kit.advisor.completions import deciding_fact
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.deciding.asking import askables, is_known
+from hf_transfer_kit.advisor.deciding.completions import deciding_fact
+from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
 
 TEXTS = TaskFacts(task="classification", modality="text", n_labelled=500)
 SAME, SIMPLE = {"similarity": [{"similarity": "same"}]}, {"complexity": [{"complexity": "simple"}]}

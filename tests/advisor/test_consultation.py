@@ -3,8 +3,8 @@
 import pytest
 from advisor.made_rankings import candidate, ranking
 
-from hf_transfer_kit.advisor.consultation import Consultation, messages
-from hf_transfer_kit.advisor.measuring import evidence_of
+from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
+from hf_transfer_kit.advisor.conversation.consultation import Consultation, messages
 from hf_transfer_kit.errors import FormatError
 
 

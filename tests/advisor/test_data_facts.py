@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from hf_transfer_kit.advisor.data_facts import facts_from_data, language_of, length_of
+from hf_transfer_kit.advisor.at_hand.data_facts import facts_from_data, language_of, length_of
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.data.labelled import load_data
 from hf_transfer_kit.plan import DataSpec

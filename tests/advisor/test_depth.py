@@ -2,9 +2,9 @@
 
 import pytest
 
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
 
 LADDER = [  # labels, similarity, complexity, compute -> method
     (99, "same", "simple", "gpu", "features"),

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from hf_transfer_kit.advisor import rules
 from hf_transfer_kit.advisor.advice import Advice, Alternative, Flip, ModelAdvice, Question, Reason
-from hf_transfer_kit.advisor.dialogue import DONT_KNOW, DialogueState, reply
+from hf_transfer_kit.advisor.conversation.dialogue import DONT_KNOW, DialogueState, reply
+from hf_transfer_kit.advisor.conversation.glossary import _terms
+from hf_transfer_kit.advisor.conversation.wording import NAMES
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.glossary import _terms
-from hf_transfer_kit.advisor.wording import NAMES
 from hf_transfer_kit.errors import FormatError, PlanError
 
 ORDER = (
@@ -310,7 +310,7 @@ def test_questions_about_real_advice_are_answered_and_change_no_fact(start, mess
 
 
 def test_every_quick_reply_of_the_rules_is_understood_as_what_it_means():
-    from hf_transfer_kit.advisor.asking import askables
+    from hf_transfer_kit.advisor.deciding.asking import askables
 
     for askable in askables().values():
         for quick in askable.replies:

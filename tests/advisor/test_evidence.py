@@ -4,10 +4,10 @@ import pytest
 from advisor.made_rankings import candidate, ranking
 
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.at_hand.measuring import candidates_of, evidence_of
+from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.measuring import candidates_of, evidence_of
-from hf_transfer_kit.advisor.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
 from hf_transfer_kit.advisor.rules import advise
 
 TEXTS = {"modality": "text", "task": "classification", "compute": "gpu"}

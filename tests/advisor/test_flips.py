@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from hf_transfer_kit.advisor.asking import askables
+from hf_transfer_kit.advisor.deciding.asking import askables
+from hf_transfer_kit.advisor.deciding.flips import METHODS
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.flips import METHODS
 from hf_transfer_kit.advisor.rules import advise
 
 TEXTS = TaskFacts(task="classification", modality="text", n_labelled=5000, compute="gpu")

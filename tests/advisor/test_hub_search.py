@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.at_hand.hub_listing import LISTED, MOST_BYTES, THREAD
+from hf_transfer_kit.advisor.at_hand.hub_search import pipeline_tags, search_models
+from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TASKS, TaskFacts
-from hf_transfer_kit.advisor.hub_listing import LISTED, MOST_BYTES, THREAD
-from hf_transfer_kit.advisor.hub_search import pipeline_tags, search_models
-from hf_transfer_kit.advisor.memory_rule import memory_by_parameters
-from hf_transfer_kit.advisor.models import LARGE, known_models
+from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.models import LARGE, known_models
 from hf_transfer_kit.errors import RemoteError
 
 TEXTS = TaskFacts(modality="text", task="classification", n_labelled=500)

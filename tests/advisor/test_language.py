@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hf_transfer_kit.advisor.facts import CHOICES, TaskFacts
-from hf_transfer_kit.advisor.language import printable, understand
-from hf_transfer_kit.advisor.words import MOST_CHARACTERS
+from hf_transfer_kit.advisor.language.reading import printable, understand
+from hf_transfer_kit.advisor.language.words import MOST_CHARACTERS
 
 PHRASES = [
     (

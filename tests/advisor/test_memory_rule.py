@@ -5,11 +5,11 @@ import pytest
 
 from benchmarks.memory.table import CONFIGURATIONS, METHODS, entry
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.candidates import PROMPTED
+from hf_transfer_kit.advisor.at_hand.measured_memory import memory_from_configurations
+from hf_transfer_kit.advisor.deciding.candidates import PROMPTED
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.measured_memory import memory_from_configurations
-from hf_transfer_kit.advisor.memory_rule import known_memory, memory_by_parameters, memory_sum
-from hf_transfer_kit.advisor.memory_table import (
+from hf_transfer_kit.advisor.knowledge.memory_rule import known_memory, memory_by_parameters, memory_sum
+from hf_transfer_kit.advisor.knowledge.memory_table import (
     LIBRARIES,
     PASS_IMAGES,
     PASS_TEXTS,
@@ -17,7 +17,7 @@ from hf_transfer_kit.advisor.memory_table import (
     advised_batch,
     memory_table,
 )
-from hf_transfer_kit.advisor.models import known_models, model_named
+from hf_transfer_kit.advisor.knowledge.models import known_models, model_named
 from hf_transfer_kit.advisor.rules import advise
 from hf_transfer_kit.memory.estimate import estimate_memory
 from hf_transfer_kit.plan import ModelSpec
@@ -122,7 +122,7 @@ def test_what_is_here_is_estimated_from_its_own_configuration(tiny_bert):
 def test_an_estimate_is_made_once(tiny_bert, monkeypatch):
     memory_of = memory_from_configurations(length=16, n_classes=3, batch=4)
     first = memory_of(model_named(str(tiny_bert)), "features")
-    monkeypatch.setattr("hf_transfer_kit.advisor.measured_memory.estimate_memory", None)
+    monkeypatch.setattr("hf_transfer_kit.advisor.at_hand.measured_memory.estimate_memory", None)
 
     assert memory_of(model_named(str(tiny_bert)), "features") == first
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.knowledge import rule
-from hf_transfer_kit.advisor.memory_rule import memory_by_parameters
-from hf_transfer_kit.advisor.models import known_models, model_named, slates
+from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
+from hf_transfer_kit.advisor.knowledge.models import known_models, model_named, slates
+from hf_transfer_kit.advisor.knowledge.rule_table import rule
 from hf_transfer_kit.advisor.rules import advise
 
 FAMILIES = {

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_transfer_kit.advisor.numbers import quantities
-from hf_transfer_kit.advisor.words import singular, tidy, tokenize
+from hf_transfer_kit.advisor.language.numbers import quantities
+from hf_transfer_kit.advisor.language.words import singular, tidy, tokenize
 
 ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"

@@ -19,8 +19,8 @@ from advisor.executed import Executed, execute, frozen_heap, logits_of_run
 from click.testing import CliRunner
 from two_tasks import two_tasks
 
-from hf_transfer_kit.advisor.plan_export import export_plan, launch_command
-from hf_transfer_kit.advisor.scripts import code, job_script, python_script
+from hf_transfer_kit.advisor.exports.plan_export import export_plan, launch_command
+from hf_transfer_kit.advisor.exports.scripts import code, job_script, python_script
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.plan import (
     DataSpec,

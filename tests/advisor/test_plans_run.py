@@ -11,12 +11,12 @@ from advisor.drawn_facts import drawn
 from advisor.executed import execute, frozen_heap, logits_of_run
 from advisor.tiny_tasks import TESTED, TinyTask, tiny_tasks
 
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.deciding.decision import decide
+from hf_transfer_kit.advisor.exports.plan_export import export_plan
+from hf_transfer_kit.advisor.exports.scripts import SCRIPTED
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.memory_rule import MemoryOf, memory_by_parameters
-from hf_transfer_kit.advisor.plan_export import export_plan
+from hf_transfer_kit.advisor.knowledge.memory_rule import MemoryOf, memory_by_parameters
 from hf_transfer_kit.advisor.rules import advise
-from hf_transfer_kit.advisor.scripts import SCRIPTED
 from hf_transfer_kit.metrics import accuracy
 from hf_transfer_kit.plan import Features, TransferPlan
 from hf_transfer_kit.records import RunRecord

@@ -12,15 +12,15 @@ from advisor.cases import CASES
 from advisor.drawn_facts import LABELS, MAYBE, VALUES, drawn
 
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.asking import askables
-from hf_transfer_kit.advisor.candidates import poor_rules
-from hf_transfer_kit.advisor.decision import decide
+from hf_transfer_kit.advisor.deciding.asking import askables
+from hf_transfer_kit.advisor.deciding.candidates import poor_rules
+from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.knowledge import SHOWN, rule, rules
-from hf_transfer_kit.advisor.memory_rule import known_memory
-from hf_transfer_kit.advisor.models import slates
+from hf_transfer_kit.advisor.knowledge.memory_rule import known_memory
+from hf_transfer_kit.advisor.knowledge.models import slates
+from hf_transfer_kit.advisor.knowledge.rule_table import SHOWN, rule, rules
+from hf_transfer_kit.advisor.knowledge.situation import Situation, situation_of
 from hf_transfer_kit.advisor.rules import GROUPS, advise
-from hf_transfer_kit.advisor.situation import Situation, situation_of
 from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.plan import APPROACHES, TransferPlan
 

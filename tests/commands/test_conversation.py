@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.workbench import Workbench
+from hf_transfer_kit.advisor.at_hand.workbench import Workbench
 from hf_transfer_kit.commands.conversation import Conversation
 from hf_transfer_kit.plan import DataSpec, TransferPlan
 

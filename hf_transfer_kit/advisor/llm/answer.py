@@ -3,13 +3,13 @@
 import re
 from dataclasses import replace
 
-from hf_transfer_kit.advisor.dialogue_state import Reply
+from hf_transfer_kit.advisor.conversation.dialogue_state import Reply
+from hf_transfer_kit.advisor.conversation.wording import describe, summary
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.llm.checked import CheckedReply, check_reply
 from hf_transfer_kit.advisor.llm.cleaning import cleaned, without_thinking
 from hf_transfer_kit.advisor.llm.sources import Sources
 from hf_transfer_kit.advisor.llm.tools import ToolTurn
-from hf_transfer_kit.advisor.wording import describe, summary
 
 MOST_ANSWER, MOST_RECEIVED = 6000, 100_000  # characters, without thinking and with it; 120 words are asked for
 LEAST_LETTERS = 0.6  # share of letters and spaces in an answer that makes sense

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hf_transfer_kit.advisor.language.words import MOST_CHARACTERS
 from hf_transfer_kit.advisor.llm.cleaning import unmarked, visible
 from hf_transfer_kit.advisor.llm.connect import ToolCall
 from hf_transfer_kit.advisor.llm.results import as_json
 from hf_transfer_kit.advisor.llm.tools import ToolResult
-from hf_transfer_kit.advisor.words import MOST_CHARACTERS
 
 _WHO = """You are the voice of an advisor on transfer learning. The rules decide; you say in plain words what they
 decided. Every method, number, model name and command that you write must stand in a tool result of this conversation,

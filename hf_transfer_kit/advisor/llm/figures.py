@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hf_transfer_kit.advisor.numbers import Quantity, quantities
-from hf_transfer_kit.advisor.words import MOST_CHARACTERS, Token, tokenize
+from hf_transfer_kit.advisor.language.numbers import Quantity, quantities
+from hf_transfer_kit.advisor.language.words import MOST_CHARACTERS, Token, tokenize
 
 SMALL = 10  # numbers in words up to here are words: "one question", "two ways"
 _PERCENT = ("%", "percent", "percentage", "pct", "percentile", "‰")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from hf_transfer_kit.advisor.models import known_models
+from hf_transfer_kit.advisor.knowledge.models import known_models
 
 _URL = re.compile(
     r"\bhttps?:\s*/\S+|\bwww\.\S+|\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.(?:com|org|net|io|ai|co|dev|sh|ru|cn|xyz|info|app)\b\S*",

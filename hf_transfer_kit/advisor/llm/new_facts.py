@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_transfer_kit.advisor.contradictions import between_facts, facts_after
-from hf_transfer_kit.advisor.domains import domain_of
+from hf_transfer_kit.advisor.conversation.wording import NAMES, say
 from hf_transfer_kit.advisor.facts import TaskFacts
+from hf_transfer_kit.advisor.knowledge.domains import domain_of
+from hf_transfer_kit.advisor.language.contradictions import between_facts, facts_after
+from hf_transfer_kit.advisor.language.words import tidy
 from hf_transfer_kit.advisor.llm.figures import Figure, Numbers
 from hf_transfer_kit.advisor.llm.names import HUB_ID, blanked, names_in
 from hf_transfer_kit.advisor.llm.schemas import settable
-from hf_transfer_kit.advisor.wording import NAMES, say
-from hf_transfer_kit.advisor.words import tidy
 from hf_transfer_kit.errors import PlanError, did_you_mean
 from hf_transfer_kit.values import from_mapping
 

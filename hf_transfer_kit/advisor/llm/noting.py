@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from hf_transfer_kit.advisor.answers import Advise
-from hf_transfer_kit.advisor.contradictions import facts_after
-from hf_transfer_kit.advisor.dialogue import inform
-from hf_transfer_kit.advisor.dialogue_state import MOST_UNDO, DialogueState, Moment, Reply
+from hf_transfer_kit.advisor.conversation.answers import Advise
+from hf_transfer_kit.advisor.conversation.dialogue import inform
+from hf_transfer_kit.advisor.conversation.dialogue_state import MOST_UNDO, DialogueState, Moment, Reply
+from hf_transfer_kit.advisor.conversation.wording import Change
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.advisor.wording import Change
+from hf_transfer_kit.advisor.language.contradictions import facts_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

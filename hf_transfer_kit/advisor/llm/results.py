@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hf_transfer_kit.advisor.advice import Advice, ModelAdvice
-from hf_transfer_kit.advisor.dialogue_state import Reply
+from hf_transfer_kit.advisor.conversation.dialogue_state import Reply
+from hf_transfer_kit.advisor.conversation.wording import METHODS
 from hf_transfer_kit.advisor.evidence import Evidence
+from hf_transfer_kit.advisor.exports.plan_export import PlanExport
+from hf_transfer_kit.advisor.knowledge.models import known_models
 from hf_transfer_kit.advisor.llm.cleaning import Command, Foreign, cleaned
 from hf_transfer_kit.advisor.llm.names import HUB_ID
-from hf_transfer_kit.advisor.models import known_models
-from hf_transfer_kit.advisor.plan_export import PlanExport
-from hf_transfer_kit.advisor.wording import METHODS
 
 if TYPE_CHECKING:
     from hf_transfer_kit.transferability.result import Ranking

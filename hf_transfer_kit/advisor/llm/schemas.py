@@ -7,8 +7,8 @@ from dataclasses import fields
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+from hf_transfer_kit.advisor.conversation.wording import METHODS
 from hf_transfer_kit.advisor.facts import CHOICES, LIMITS, TaskFacts
-from hf_transfer_kit.advisor.wording import METHODS
 from hf_transfer_kit.errors import PlanError, did_you_mean
 from hf_transfer_kit.memory.estimate import PRECISIONS
 

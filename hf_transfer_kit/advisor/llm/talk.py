@@ -6,9 +6,11 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hf_transfer_kit.advisor import dialogue
-from hf_transfer_kit.advisor.answers import Advise
-from hf_transfer_kit.advisor.dialogue_state import DialogueState, Reply
+from hf_transfer_kit.advisor.conversation import dialogue
+from hf_transfer_kit.advisor.conversation.answers import Advise
+from hf_transfer_kit.advisor.conversation.dialogue_state import DialogueState, Reply
+from hf_transfer_kit.advisor.language.questions import command
+from hf_transfer_kit.advisor.language.words import MOST_CHARACTERS, tidy
 from hf_transfer_kit.advisor.llm.answer import Silent, spoken, usable
 from hf_transfer_kit.advisor.llm.checked import CheckedReply
 from hf_transfer_kit.advisor.llm.cleaning import cleaned
@@ -18,8 +20,6 @@ from hf_transfer_kit.advisor.llm.results import rules_values
 from hf_transfer_kit.advisor.llm.schemas import schemas
 from hf_transfer_kit.advisor.llm.sources import Sources
 from hf_transfer_kit.advisor.llm.tools import Tools, ToolTurn
-from hf_transfer_kit.advisor.questions import command
-from hf_transfer_kit.advisor.words import MOST_CHARACTERS, tidy
 from hf_transfer_kit.errors import PromptError, RemoteError
 
 REFUSED = ("refusal", "content_filter")  # finish reasons

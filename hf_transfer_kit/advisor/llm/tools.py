@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hf_transfer_kit.advisor.advice import Advice, ModelAdvice
-from hf_transfer_kit.advisor.answers import Advise
-from hf_transfer_kit.advisor.dialogue_state import DialogueState, Reply
+from hf_transfer_kit.advisor.conversation.answers import Advise
+from hf_transfer_kit.advisor.conversation.dialogue_state import DialogueState, Reply
+from hf_transfer_kit.advisor.exports.plan_export import PlanExport
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.llm import results
 from hf_transfer_kit.advisor.llm.cleaning import Foreign
@@ -23,7 +24,6 @@ from hf_transfer_kit.advisor.llm.schemas import (
     read_arguments,
 )
 from hf_transfer_kit.advisor.llm.sources import Sources
-from hf_transfer_kit.advisor.plan_export import PlanExport
 from hf_transfer_kit.errors import PlanError, TransferKitError
 from hf_transfer_kit.memory.estimate import PRECISIONS
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from prompting.remote.scripted_server import Reply
 
 from hf_transfer_kit.advisor import rules
-from hf_transfer_kit.advisor.dialogue import DialogueState
+from hf_transfer_kit.advisor.conversation.dialogue import DialogueState
+from hf_transfer_kit.advisor.exports.plan_export import export_plan
 from hf_transfer_kit.advisor.llm.connect import Said, ToolCall
 from hf_transfer_kit.advisor.llm.tools import Tools, ToolTurn
-from hf_transfer_kit.advisor.plan_export import export_plan
 from hf_transfer_kit.plan import TransferPlan
 
 X_RAYS = "80 labelled chest x-rays, no GPU"
@@ -71,7 +71,7 @@ def tool_completion(*calls, content=None):
 
 def turn_for(message, *, before=None, said=None, sources=None, **changes):
     """One turn with the tools."""
-    from hf_transfer_kit.advisor.dialogue import reply
+    from hf_transfer_kit.advisor.conversation.dialogue import reply
     from hf_transfer_kit.advisor.llm.sources import Sources
 
     before = before or DialogueState()

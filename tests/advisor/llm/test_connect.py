@@ -6,7 +6,7 @@ import pytest
 from advisor.llm.talking import X_RAYS, tools
 from prompting.remote.scripted_server import KEY, Reply, ScriptedServer, completion, reachable
 
-from hf_transfer_kit.advisor.dialogue import DialogueState
+from hf_transfer_kit.advisor.conversation.dialogue import DialogueState
 from hf_transfer_kit.advisor.llm.connect import connect, first_model, in_time
 from hf_transfer_kit.advisor.llm.talk import Talk
 from hf_transfer_kit.errors import RemoteError

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompting.remote.scripted_server import Reply, ScriptedServer, completion, error, reachable
 
-from hf_transfer_kit.advisor import dialogue
-from hf_transfer_kit.advisor.dialogue import DialogueState
+from hf_transfer_kit.advisor.conversation import dialogue
+from hf_transfer_kit.advisor.conversation.dialogue import DialogueState
 from hf_transfer_kit.advisor.evidence import Evidence
 from hf_transfer_kit.advisor.llm.checked import STRUCK_OUT
 from hf_transfer_kit.advisor.llm.connect import Said, ToolCall, connect

@@ -6,7 +6,7 @@ import pytest
 from advisor.llm.talking import X_RAYS, tools, turn_for
 
 from hf_transfer_kit.advisor.advice import ModelAdvice
-from hf_transfer_kit.advisor.dialogue import DialogueState, reply
+from hf_transfer_kit.advisor.conversation.dialogue import DialogueState, reply
 from hf_transfer_kit.advisor.facts import CHOICES
 from hf_transfer_kit.advisor.llm.results import MOST_CHARACTERS, as_json
 from hf_transfer_kit.advisor.llm.schemas import schemas, settable

@@ -1,0 +1,1 @@
+"""What there is besides the rules: data, measurements, memory from configurations, the Hub."""

@@ -1,0 +1,63 @@
+"""What to measure for an advice, and what the ranking then says of the facts that the rules ask for.
+
+How like the pre-training data the data are: the upper layers of a network are those made for its old task (Yosinski et
+al. 2014, arXiv:1411.1792), so the further up the frozen features still serve, the nearer the two.
+"""
+
+from hf_transfer_kit.advisor.deciding.decision import Decision
+from hf_transfer_kit.advisor.evidence import Evidence, Measured
+from hf_transfer_kit.transferability.result import Candidate, Control, Ranking
+
+MOST_CANDIDATES = 3
+SENTENCES = {"text": "sentence-transformers/all-MiniLM-L6-v2"}  # small, and made for frozen use: a candidate always
+NOTHING_TO_GAIN = 0.98  # accuracy of frozen features from which no method can gain two points
+STRONG = 0.5  # share of the simplest control's errors that features leave, where the data are called the same
+
+
+def candidates_of(decision: Decision, language: str | None) -> tuple[str, ...]:
+    """Names of the models to measure: the first that the rules name, and one made for frozen use."""
+    names = [each.hub_id for each in decision.models if each.kit and each.hub_id is not None][:MOST_CANDIDATES]
+    modality = decision.situation.modality or ""
+    english = [SENTENCES[modality]] if modality in SENTENCES and language in (None, "en") else []
+    return tuple(dict.fromkeys([*names, *english]))
+
+
+def evidence_of(ranking: Ranking) -> Evidence:
+    """What a ranking means for the advice."""
+    best = next((each for each in ranking.candidates if each.model.name == ranking.advised), None)
+    return Evidence(
+        data=ranking.data, rows=ranking.rows, frozen=_frozen(best),
+        model=ranking.advised or ranking.candidates[0].model.name,
+        similarity=_similarity(best, ranking.controls[-1]), sentence=ranking.sentence,
+        candidates=tuple(_measured(each) for each in ranking.candidates),
+        controls=tuple(_control(each) for each in ranking.controls),
+        cautions=ranking.cautions, failures=tuple(each.message for each in ranking.failures),
+    )  # fmt: skip
+
+
+def _frozen(best: Candidate | None) -> str:
+    if best is None:
+        return "no_better"
+    return "enough" if best.accuracy.low >= NOTHING_TO_GAIN else "helps"
+
+
+def _similarity(best: Candidate | None, shallow: Control) -> str:
+    """`different` where only lower layers serve, or none; `same` where the last one does, and errors are halved."""
+    if best is None or best.negative_upper_layers:
+        return "different"
+    last_serves = best.last_layer >= best.accuracy.low
+    strong = 1 - best.accuracy.value <= STRONG * (1 - shallow.accuracy.value)
+    return "same" if last_serves and strong else "moderate"
+
+
+def _measured(candidate: Candidate) -> Measured:
+    return Measured(
+        name=candidate.model.name, accuracy=candidate.accuracy.value, low=candidate.accuracy.low,
+        high=candidate.accuracy.high, layer=candidate.layer, last_layer=candidate.last_layer, level=candidate.tied,
+        negative_transfer=candidate.negative_transfer or candidate.negative_upper_layers,
+    )  # fmt: skip
+
+
+def _control(control: Control) -> Measured:
+    estimate = control.accuracy
+    return Measured(name=control.name, accuracy=estimate.value, low=estimate.low, high=estimate.high)

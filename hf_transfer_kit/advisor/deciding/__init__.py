@@ -1,0 +1,1 @@
+"""Facts to method, models, settings, plan; the next question; what would change it."""

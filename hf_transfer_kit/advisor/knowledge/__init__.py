@@ -1,0 +1,1 @@
+"""What the advisor knows: rules, models, domains, as TOML, and what reads it."""
