@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_transfer_kit.eigen import Eigen, class_sums, decompose
+
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # ridge penalties, in units of the mean variance of a feature
 INVERSE_PENALTIES = (1.0, 0.1, 0.01)  # of the logistic head (C in scikit-learn) on standardised features
 SPARSE_INVERSE_PENALTIES = (1.0, 10.0, 100.0)  # on TF-IDF rows of length 1, whose entries are small
@@ -18,64 +20,61 @@ TOLERANCE = 1e-4  # of the gradient; at 1e-3 many classes stop before they have 
 MAX_PROBE_ROWS = 5000  # the choice of a layer does not get better beyond
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LeaveOneOut:
     """How well ridge predicts rows it was not fitted on.
 
     Fields:
-        accuracy: share of rows whose own class scores highest, at the best strength.
+        hits: (rows,) bool, whether a row's own class scores highest, at the best strength.
         squared_error: mean over rows and classes of (score - one-hot)^2, at that strength; breaks ties.
-        strength: the best of STRENGTHS.
+        strength: the best of STRENGTHS, by accuracy, then by squared error.
     """
 
-    accuracy: float
+    hits: np.ndarray
     squared_error: float
     strength: float
 
+    @property
+    def accuracy(self) -> float:
+        """Share of hits; slightly flattering, as the strength was chosen on the same rows."""
+        return float(self.hits.mean())
 
-def ridge_leave_one_out(features: np.ndarray, labels: np.ndarray, n_classes: int) -> LeaveOneOut:
-    """Leave-one-out accuracy of ridge regression on one-hot labels, with an unpenalised intercept.
+
+def ridge_leave_one_out(features: Any, labels: np.ndarray, n_classes: int) -> LeaveOneOut:
+    """Leave-one-out answers of ridge regression on one-hot labels, with an unpenalised intercept.
 
     Args:
-        features: (rows, width).
+        features: (rows, width), dense or scipy sparse; or their `Eigen`, where others use it too.
         labels: (rows,) class numbers below `n_classes`.
 
     Source: Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", equation 7.64: the left-out residual
-    of a linear smoother is its residual over one minus its diagonal entry.
+    of a linear smoother is its residual over one minus its diagonal entry, the leverage h. So with g the fitted
+    scores, the left-out ones are (g - h one-hot) / (1 - h).
 
     Example:
         >>> x = np.array([[0.0], [0.1], [1.0], [1.1]])
         >>> ridge_leave_one_out(x, np.array([0, 0, 1, 1]), 2).accuracy
         1.0
     """
-    rows = len(features)
-    x = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    targets = np.eye(n_classes)[labels]
-    y = targets - targets.mean(axis=0)
-    if x.shape[1] <= rows:
-        spectrum, vectors = np.linalg.eigh(x.T @ x)
-        basis, powers = x @ vectors, -1  # hat matrix: basis diag(1 / (s + strength)) basis'
-    else:
-        spectrum, basis = np.linalg.eigh(x @ x.T)
-        powers = 0  # hat matrix: basis diag(s / (s + strength)) basis'
-    spectrum = np.maximum(spectrum, 0.0)
-    unit = spectrum.sum() / x.shape[1] or 1.0  # features that are all constant have no scale
-    projected, squares = basis.T @ y, basis**2
-    best: LeaveOneOut | None = None
-    for strength in STRENGTHS:
-        shrink = 1.0 / (spectrum + strength * unit) if powers == -1 else spectrum / (spectrum + strength * unit)
-        fitted = basis @ (shrink[:, None] * projected)
-        leverage = np.minimum(1.0 / rows + squares @ shrink, 1.0 - 1e-12)
-        left_out = targets - (y - fitted) / (1.0 - leverage)[:, None]
-        result = LeaveOneOut(
-            accuracy=float((left_out.argmax(axis=1) == labels).mean()),
-            squared_error=float(((left_out - targets) ** 2).mean()),
-            strength=strength,
+    eigen = features if isinstance(features, Eigen) else decompose(features)
+    basis, spectrum = eigen.basis, eigen.spectrum
+    unit = spectrum.sum() / eigen.width or 1.0  # features that are all constant have no scale
+    shrinks = spectrum / (spectrum + unit * np.array(STRENGTHS)[:, None])  # hat matrix: 1/n + basis diag(.) basis'
+    leverages = 1.0 / eigen.rows + (basis * basis) @ shrinks.T.astype(basis.dtype)
+    sums, shares = class_sums(eigen, labels, n_classes), np.bincount(labels, minlength=n_classes) / eigen.rows
+    own = np.arange(eigen.rows), labels
+    answers = []
+    for strength, shrink, leverage in zip(STRENGTHS, shrinks, leverages.T, strict=True):
+        scores = basis @ (sums * shrink).astype(basis.dtype).T
+        scores += shares.astype(basis.dtype)
+        scores[own] -= leverage
+        hits = scores.argmax(axis=1) == labels  # one minus the leverage is above 0 and changes no order
+        scores[own] += leverage - 1.0
+        errors = np.einsum("ij,ij->i", scores, scores) / np.maximum(1.0 - leverage, 1e-12) ** 2
+        answers.append(
+            LeaveOneOut(hits=hits, squared_error=float(errors.mean(dtype=np.float64)) / n_classes, strength=strength)
         )
-        if best is None or (result.accuracy, -result.squared_error) > (best.accuracy, -best.squared_error):
-            best = result
-    assert best is not None  # noqa: S101  # STRENGTHS is not empty
-    return best
+    return max(answers, key=lambda each: (each.accuracy, -each.squared_error))
 
 
 def choose_layer(

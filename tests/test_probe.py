@@ -6,6 +6,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from hf_transfer_kit import probe
+from hf_transfer_kit.eigen import decompose
 from hf_transfer_kit.probe import choose_layer, fit_logistic_head, ridge_leave_one_out
 
 
@@ -39,6 +40,7 @@ def test_leaving_one_out_equals_refitting_without_each_row(monkeypatch, rows: in
     x, labels = blobs(rows, width, 3)
     scores = left_out_by_refits(x, labels, 3, strength)
     found = ridge_leave_one_out(x, labels, 3)
+    assert found.hits.tolist() == (scores.argmax(axis=1) == labels).tolist()
     assert found.accuracy == (scores.argmax(axis=1) == labels).mean()
     np.testing.assert_allclose(found.squared_error, ((scores - np.eye(3)[labels]) ** 2).mean(), rtol=1e-6)
     assert found.strength == strength
@@ -72,6 +74,23 @@ def test_features_that_are_all_the_same_say_nothing_and_break_nothing(width: int
         found = ridge_leave_one_out(np.full((20, width), 7.0), labels, 2)
     assert found.accuracy == 0.0
     np.testing.assert_allclose(found.squared_error, (10 / 19) ** 2)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(200, 30), (30, 200)])
+def test_a_decomposition_fp32_and_sparse_features_give_the_same_answers(rows: int, width: int):
+    x, labels = blobs(rows, width, 5, apart=0.4)
+    x = x.astype(np.float32)
+    plain = ridge_leave_one_out(x.astype(np.float64), labels, 5)
+    for other in (x, sparse.csr_matrix(x.astype(np.float64)), decompose(x)):
+        found = ridge_leave_one_out(other, labels, 5)
+        assert found.hits.tolist() == plain.hits.tolist()
+        np.testing.assert_allclose(found.squared_error, plain.squared_error, rtol=1e-5)
+
+
+def test_every_rare_row_is_answered_by_the_majority_of_the_others():
+    labels = np.array([0] * 15 + [1] * 5)
+    for x in (np.ones((20, 3)), np.ones((20, 3), dtype=np.float32)):
+        assert ridge_leave_one_out(x, labels, 2).hits.tolist() == [True] * 15 + [False] * 5
 
 
 def test_the_layer_that_tells_the_classes_apart_is_chosen():

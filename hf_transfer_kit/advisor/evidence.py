@@ -36,6 +36,7 @@ class Evidence:
         model: to start from: the cheapest of the best; where none helps frozen, the most accurate, to be trained.
         frozen, similarity: as in `TaskFacts`.
         sentence: the ranking's own.
+        held_out: the model's layer on validation rows, which took no part; None where there are too few.
         candidates: in order; controls: what is there without a model.
         cautions: the gravest first; failures: candidates that could not be measured.
     """
@@ -48,6 +49,7 @@ class Evidence:
     sentence: str
     candidates: tuple[Measured, ...]
     controls: tuple[Measured, ...]
+    held_out: Measured | None = None
     cautions: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
 

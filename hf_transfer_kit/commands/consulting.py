@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -10,6 +10,7 @@ from rich.text import Text
 from hf_transfer_kit.advisor.at_hand.workbench import Workbench
 from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk
 from hf_transfer_kit.advisor.conversation.dialogue import Reply, inform
+from hf_transfer_kit.advisor.evidence import Evidence
 from hf_transfer_kit.errors import ModelError
 
 if TYPE_CHECKING:
@@ -29,13 +30,11 @@ def read_data(consultation: Consultation, bench: Workbench, console: Console) ->
 
 def tell(consultation: Consultation, message: str, talk: Talk, bench: Workbench) -> tuple[Consultation, list[Reply]]:
     """After a message, and after the measurement that a language model may have asked for to answer it."""
-    from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
-
-    before = bench.ranking
+    before = bench.evidence
     consultation, answer = consultation.told(message, talk=talk, memory_of=bench.memory_of)
-    if bench.ranking is None or bench.ranking is before:
+    if bench.evidence is None or bench.evidence is before:
         return consultation, [answer]
-    consultation, measured = consultation.measured(evidence_of(bench.ranking), bench.memory_of)
+    consultation, measured = consultation.measured(bench.evidence, bench.memory_of)
     return consultation, [answer, measured]
 
 
@@ -60,7 +59,7 @@ def language_model(name: str, known_as: str | None, bench: Workbench) -> Talk:
 
     tools = Tools(
         advise=advise, estimate_memory=estimate, search_models=bench.search,
-        export_plan=bench.export, rank=None if bench.data is None else bench.measure,
+        export_plan=bench.export, rank=None if bench.data is None else bench.rank,
     )  # fmt: skip
     return LanguageModelTalk(connect(name, name=known_as), tools).reply
 
@@ -69,16 +68,15 @@ def measure(
     consultation: Consultation, bench: Workbench, console: Console, names: Sequence[str] = ()
 ) -> tuple[Consultation, Reply]:
     """After a ranking of `names`, else of the usual candidates; where none can be measured, with a note of that."""
-    from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
     from hf_transfer_kit.transferability.progress import RankProgress
 
     chosen = tuple(names) or bench.candidates(consultation)
     console.print(Text(f"Measuring on your data, frozen: {', '.join(chosen)}", style="dim"), soft_wrap=True)
     try:
         with RankProgress(console) as progress:
-            ranking = bench.measure(chosen, progress)
+            bench.rank(chosen, progress)
     except ModelError as error:
         lines = [f"Nothing was measured: {error}", "The advice rests on the rules alone."]
         state, answer = inform(consultation.state, {}, lines, consultation.advise(bench.memory_of))
         return replace(consultation, state=state), answer
-    return consultation.measured(evidence_of(ranking), bench.memory_of)
+    return consultation.measured(cast(Evidence, bench.evidence), bench.memory_of)

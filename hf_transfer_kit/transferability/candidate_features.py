@@ -50,6 +50,11 @@ class RankedRows:
         """Classes among these rows."""
         return int(self.labels.max()) + 1
 
+    @property
+    def alone(self) -> int:
+        """Rows that are the only one of their class: no fit without them can answer them."""
+        return int((np.bincount(self.labels) == 1).sum())
+
 
 def ranked_rows(data: LabelledData, positions: np.ndarray, max_length: int) -> RankedRows:
     """The rows at `positions` of the training part of `data`."""

@@ -15,8 +15,7 @@ import numpy as np
 from hf_transfer_kit.comparison.estimate import Estimate, accuracy_of
 from hf_transfer_kit.errors import DataError
 from hf_transfer_kit.metrics import bootstrap_accuracies
-from hf_transfer_kit.transferability.eigen import decompose
-from hf_transfer_kit.transferability.ridge import ridge_leave_one_out
+from hf_transfer_kit.probe import ridge_leave_one_out
 
 FEWEST = 8  # rows of each set
 
@@ -50,7 +49,7 @@ def proxy_a_distance(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Do
         raise DataError(f"widths {first.shape[1]} and {second.shape[1]} differ; take the same layer of one model.")
     draw = np.random.default_rng(seed)
     both = np.concatenate([each[draw.permutation(len(each))[:rows]] for each in (first, second)])
-    hits = ridge_leave_one_out(decompose(both), np.repeat([0, 1], rows), 2).hits[None]
+    hits = ridge_leave_one_out(both, np.repeat([0, 1], rows), 2).hits[None]
     right = accuracy_of(hits, bootstrap_accuracies([hits], seed=seed)[0])
     value, low, high = (max(0.0, 4.0 * share - 2.0) for share in (right.value, right.low, right.high))
     return DomainDistance(distance=Estimate(value=value, low=low, high=high), rows=rows)

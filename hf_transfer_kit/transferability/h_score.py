@@ -11,7 +11,7 @@ Source: Ibrahim, Ponomareva & Mazumder 2021, "Newer is not always better" (arXiv
 
 import numpy as np
 
-from hf_transfer_kit.transferability.eigen import Eigen
+from hf_transfer_kit.eigen import Eigen, class_sums
 
 
 def shrinkage(eigen: Eigen) -> float:
@@ -22,8 +22,10 @@ def shrinkage(eigen: Eigen) -> float:
     variances = eigen.spectrum / eigen.rows
     squares, mean = float((variances**2).sum()), float(variances.sum()) / eigen.width
     distance = squares - eigen.width * mean**2  # of S from mu I
-    lengths = eigen.basis**2 @ eigen.spectrum  # squared length of every centred row
-    noise = (float((lengths**2).mean()) - squares) / eigen.rows  # of S itself
+    lengths = (eigen.basis * eigen.basis) @ eigen.spectrum.astype(
+        eigen.basis.dtype
+    )  # squared length of every centred row
+    noise = (float((lengths.astype(np.float64) ** 2).mean()) - squares) / eigen.rows  # of S itself
     return min(1.0, max(0.0, noise / distance)) if distance > 0 else 1.0
 
 
@@ -34,15 +36,16 @@ def h_score(eigen: Eigen, labels: np.ndarray, n_classes: int) -> float:
         labels: (rows,) class numbers below `n_classes`.
 
     Example:
-        >>> from hf_transfer_kit.transferability.eigen import decompose
-        >>> eigen = decompose(np.array([[0.0], [0.1], [1.0], [1.1]]))
-        >>> h_score(eigen, np.array([0, 0, 1, 1]), 2) > h_score(eigen, np.array([0, 1, 0, 1]), 2)
+        >>> from hf_transfer_kit.eigen import decompose
+        >>> eigen = decompose(np.array([[0.0, 0.2], [0.1, 0.0], [1.0, 0.2], [1.1, 0.0]] * 5))
+        >>> apart, mixed = np.array([0, 0, 1, 1] * 5), np.array([0, 1, 1, 0] * 5)
+        >>> h_score(eigen, apart, 2) > h_score(eigen, mixed, 2)
         True
     """
     if not len(eigen.spectrum):
         return 0.0
     counts = np.bincount(labels, minlength=n_classes)
-    sums = np.eye(n_classes)[labels].T @ eigen.basis  # of the rows of each class; lengths sqrt(spectrum) come below
+    sums = class_sums(eigen, labels, n_classes)  # lengths sqrt(spectrum) come below
     between = (sums**2 / np.maximum(counts, 1)[:, None]).sum(axis=0) * eigen.spectrum / eigen.rows
     a = shrinkage(eigen)
     variances = eigen.spectrum / eigen.rows

@@ -10,14 +10,16 @@ import numpy as np
 
 NEIGHBOURS = 5
 SAME = 1e-6  # similarities this close are equal in fp32
+BLOCK = 256  # rows at a time, so that copies of their similarities are small
 
 
 def unit_rows(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """(rows, width), fp32: each row minus `centre`, of length 1; a row at the centre stays 0."""
-    x = (features - centre).astype(np.float32)
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    x = np.subtract(features, centre, dtype=np.float32, casting="same_kind")
+    lengths = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
     floor = 1e-6 * np.linalg.norm(centre)  # a row that never leaves the centre is rounding
-    return x / np.where(lengths > floor, lengths, np.inf)
+    x /= np.where(lengths > floor, lengths, np.inf)
+    return x
 
 
 def knn_leave_one_out(
@@ -37,11 +39,19 @@ def knn_leave_one_out(
     x = unit_rows(features, features.mean(axis=0, dtype=np.float64))
     similarity = x @ x.T
     np.fill_diagonal(similarity, -np.inf)
-    k = min(neighbours, len(x) - 1)
-    nearest = np.partition(similarity, -k, axis=1)[:, -k]
-    rows, voters = np.nonzero(similarity >= nearest[:, None] - SAME)
-    # Nearness only breaks ties: below 5000 voters it never adds up to a vote.
-    weights = 1.0 + 0.001 / k * similarity[rows, voters].astype(np.float64)
-    votes = np.bincount(rows * n_classes + labels[voters], weights, minlength=len(x) * n_classes)
-    hits: np.ndarray = votes.reshape(len(x), n_classes).argmax(axis=1) == labels
+    k, hits = min(neighbours, len(x) - 1), np.empty(len(x), dtype=bool)
+    for start in range(0, len(x), BLOCK):
+        some = slice(start, start + BLOCK)
+        hits[some] = _votes(similarity[some], labels, n_classes, k).argmax(axis=1) == labels[some]
     return hits
+
+
+def _votes(similarity: np.ndarray, labels: np.ndarray, n_classes: int, k: int) -> np.ndarray:
+    """(queries, n_classes) votes of the k nearest, and of those as near, by `similarity`, (queries, rows)."""
+    queries, rows = similarity.shape
+    nearest = np.partition(similarity, -k, axis=1)[:, -k]
+    asked, voters = np.divmod(np.flatnonzero(similarity >= nearest[:, None] - np.float32(SAME)), rows)
+    # Nearness only breaks ties: below 5000 voters it never adds up to a vote.
+    weights = 1.0 + 0.001 / k * similarity[asked, voters].astype(np.float64)
+    votes = np.bincount(asked * n_classes + labels[voters], weights, minlength=queries * n_classes)
+    return votes.reshape(queries, n_classes)

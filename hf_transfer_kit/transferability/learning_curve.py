@@ -17,8 +17,7 @@ import numpy as np
 from hf_transfer_kit.comparison.estimate import Estimate, estimate_of
 from hf_transfer_kit.data.split import stratified_order
 from hf_transfer_kit.errors import PlanError
-from hf_transfer_kit.transferability.eigen import decompose
-from hf_transfer_kit.transferability.ridge import ridge_leave_one_out
+from hf_transfer_kit.probe import ridge_leave_one_out
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 DRAWS = 4  # subsets of each size
@@ -130,7 +129,7 @@ def _point(features: np.ndarray, labels: np.ndarray, n_classes: int, size: int, 
     accuracies = []
     for draw in range(draws):
         rows = stratified_order(labels.tolist(), seed + draw)[:size]
-        accuracies.append(ridge_leave_one_out(decompose(features[rows]), labels[rows], n_classes).accuracy)
+        accuracies.append(ridge_leave_one_out(features[rows], labels[rows], n_classes).accuracy)
     mean = float(np.mean(accuracies))
     # Draws overlap, so the rows of one draw bound the error from above; Agresti-Coull keeps it above 0.
     share = (mean * size + 2.0) / (size + 4.0)

@@ -4,8 +4,8 @@
 
 Each class's one-hot column is a y. Features and labels are centred and n is one less than the rows, which is a flat
 prior on an intercept. With t = alpha / beta the best beta is known in closed form, and one smooth curve in log t is
-left. Its top is found on a grid and then by parabolas: no fixed-point iteration that may not have converged, and no
-start that a class inherits from the one before.
+left. Its top is found on a grid and then by Newton's method: no fixed-point iteration that may not have converged, and
+no start that a class inherits from the one before.
 
 With z = basis' y and k eigenvalues s above zero:
 
@@ -21,9 +21,10 @@ Bishop 2006, "Pattern Recognition and Machine Learning", equation 3.86.
 
 import numpy as np
 
-from hf_transfer_kit.transferability.eigen import Eigen
+from hf_transfer_kit.eigen import Eigen, class_sums
 
 STEP = 0.5  # of the grid in log t; the curve changes over about 1
+NEWTON_STEPS = 3  # from the best point of the grid, never further than to its neighbours
 LEAST_NOISE = 1e-10  # of a class's variance; labels that lie exactly in the features would have evidence without end
 
 
@@ -36,58 +37,81 @@ def log_me(eigen: Eigen, labels: np.ndarray, n_classes: int) -> float:
         labels: (rows,) class numbers below `n_classes`; two classes at least.
 
     Example:
-        >>> from hf_transfer_kit.transferability.eigen import decompose
+        >>> from hf_transfer_kit.eigen import decompose
         >>> eigen = decompose(np.array([[0.0], [0.1], [1.0], [1.1]]))
         >>> log_me(eigen, np.array([0, 0, 1, 1]), 2) > log_me(eigen, np.array([0, 1, 0, 1]), 2)
         True
     """
-    targets = np.eye(n_classes)[labels]
-    y = (targets - targets.mean(axis=0))[:, np.bincount(labels, minlength=n_classes) > 0]
-    return float(maximal_log_evidence(eigen, y).mean())
+    counts = np.bincount(labels, minlength=n_classes)
+    there = counts > 0
+    projected = class_sums(eigen, labels, n_classes)[there].astype(np.float64)
+    totals = (counts * (1.0 - counts / eigen.rows))[there]  # squared lengths of the centred one-hot columns
+    return float(_maximum(eigen, projected, totals).mean())
 
 
 def maximal_log_evidence(eigen: Eigen, y: np.ndarray) -> np.ndarray:
     """(columns,) maximal log evidence per row, nats, of the centred columns of `y`, (rows, columns); none constant."""
-    curve = _Curve(eigen, y)
+    return _maximum(eigen, y.T @ eigen.basis, (y**2).sum(axis=0))
+
+
+def _maximum(eigen: Eigen, projected: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    curve = _Curve(eigen, projected, totals)
     if not len(eigen.spectrum):
-        return curve.at(np.zeros(y.shape[1]))
+        return curve.at(np.zeros(len(totals)))
     # Further out the curve is as flat as rounding: of pure noise and of labels without noise the top is at an end.
-    low, high = np.log(eigen.spectrum[0]) - 12.0, np.log(eigen.spectrum[-1]) + 18.0
-    grid = np.linspace(low, high, int(np.ceil((high - low) / STEP)) + 1)
+    low, high = np.log(eigen.spectrum.min()) - 12.0, np.log(eigen.spectrum.max()) + 18.0
+    grid, step = np.linspace(low, high, int(np.ceil((high - low) / STEP)) + 1, retstep=True)
     values = curve.on(grid)
-    top = grid[np.clip(values.argmax(axis=0), 1, len(grid) - 2)]
-    for step in (grid[1] - grid[0], 0.03, 0.003):
-        below, middle, above = curve.at(top - step), curve.at(top), curve.at(top + step)
-        bend = below - 2.0 * middle + above
-        move = np.where(bend < 0, 0.5 * step * (below - above) / np.where(bend < 0, bend, 1.0), 0.0)
-        top = np.clip(top + np.clip(move, -2 * step, 2 * step), low, high)
+    start = grid[values.argmax(axis=0)]
+    top = start
+    for _ in range(NEWTON_STEPS):
+        slope, bend = curve.slope_and_bend(top)
+        move = np.where(bend < 0, -slope / np.where(bend < 0, bend, -1.0), step * np.sign(slope))
+        top = np.clip(top + move, start - step, start + step)
     best: np.ndarray = np.maximum(curve.at(top), values.max(axis=0))
     return best
 
 
 class _Curve:
-    """The log evidence per row of every column as a function of log t."""
+    """The log evidence per row of every column as a function of log t.
 
-    def __init__(self, eigen: Eigen, y: np.ndarray):
-        self._spectrum, self._n = eigen.spectrum, eigen.rows - 1
-        self._squares = (eigen.basis.T @ y) ** 2  # (rank, columns)
-        self._total = (y**2).sum(axis=0)
-        outside = self._total - self._squares.sum(axis=0)
-        self._outside = np.where(outside > 1e-9 * self._total, outside, 0.0)
+    Args:
+        projected: (columns, rank), of centred columns y on the basis. totals: (columns,) their squared lengths.
+    """
+
+    def __init__(self, eigen: Eigen, projected: np.ndarray, totals: np.ndarray):
+        self._spectrum, self._n, self._totals = eigen.spectrum, eigen.rows - 1, totals
+        self._squares = projected**2
+        outside = totals - self._squares.sum(axis=1)
+        self._outside = np.where(outside > 1e-9 * totals, outside, 0.0)
 
     def on(self, grid: np.ndarray) -> np.ndarray:
         """(points, columns), all columns at the same log t."""
         share = _share(grid[:, None], self._spectrum)  # t / (t + s)
-        return self._value(share @ self._squares, np.log(share).sum(axis=1)[:, None])
+        return self._value(self._outside + share @ self._squares.T, np.log(share).sum(axis=1)[:, None])
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """(columns,), each column at its own log t."""
         share = _share(points[:, None], self._spectrum)
-        return self._value((share * self._squares.T).sum(axis=1), np.log(share).sum(axis=1))
+        return self._value(self._residual(share), np.log(share).sum(axis=1))
 
-    def _value(self, inside: np.ndarray, log_shares: np.ndarray) -> np.ndarray:
-        residual = np.maximum(self._outside + inside, LEAST_NOISE * self._total)
-        value: np.ndarray = 0.5 * (np.log(self._n / residual) + log_shares / self._n - 1.0 - np.log(2 * np.pi))
+    def slope_and_bend(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(columns,) each: first and second derivative at `points`, (columns,)."""
+        share = _share(points[:, None], self._spectrum)
+        turn = share * (1.0 - share)  # its own derivative
+        residual = self._residual(share)
+        first = np.einsum("cr,cr->c", self._squares, turn) / residual
+        second = np.einsum("cr,cr,cr->c", self._squares, turn, 1.0 - 2.0 * share) / residual
+        slope = (1.0 - share).sum(axis=1) / self._n - first
+        return 0.5 * slope, 0.5 * (first**2 - second - turn.sum(axis=1) / self._n)
+
+    def _residual(self, share: np.ndarray) -> np.ndarray:
+        inside: np.ndarray = np.einsum("cr,cr->c", self._squares, share)
+        return np.maximum(self._outside + inside, LEAST_NOISE * self._totals)
+
+    def _value(self, residual: np.ndarray, log_shares: np.ndarray) -> np.ndarray:
+        noise = np.maximum(residual, LEAST_NOISE * self._totals)
+        value: np.ndarray = 0.5 * (np.log(self._n / noise) + log_shares / self._n - 1.0 - np.log(2 * np.pi))
         return value
 
 

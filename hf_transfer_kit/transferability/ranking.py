@@ -17,22 +17,22 @@ from functools import partial
 
 import numpy as np
 
+from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.estimate import accuracy_of
-from hf_transfer_kit.data.labelled import LabelledData, load_data, subset_rows
-from hf_transfer_kit.data.split import stratified_order
-from hf_transfer_kit.errors import DataError, ModelError, PlanError, TransferKitError
+from hf_transfer_kit.data.labelled import LabelledData, load_data
+from hf_transfer_kit.errors import ModelError, PlanError, TransferKitError
 from hf_transfer_kit.machine import library_versions, this_machine
 from hf_transfer_kit.metrics import bootstrap_accuracies
 from hf_transfer_kit.models import identity
 from hf_transfer_kit.plan import DataSpec, ModelSpec
-from hf_transfer_kit.transferability.candidate_features import RankedRows, candidate_features, ranked_rows
-from hf_transfer_kit.transferability.eigen import decompose
-from hf_transfer_kit.transferability.leakage import first_of_each_copy, leaked_test_rows
+from hf_transfer_kit.probe import ridge_leave_one_out
+from hf_transfer_kit.transferability.candidate_features import RankedRows, candidate_features
+from hf_transfer_kit.transferability.leakage import leaked_test_rows
 from hf_transfer_kit.transferability.learning_curve import LearningCurve, learning_curve
 from hf_transfer_kit.transferability.measured import MeasuredModel, compare_candidates, score_model
 from hf_transfer_kit.transferability.rank_aggregation import agreement
 from hf_transfer_kit.transferability.result import Control, FailedCandidate, Ranking
-from hf_transfer_kit.transferability.ridge import ridge_leave_one_out
+from hf_transfer_kit.transferability.row_choice import FEWEST, training_rows
 from hf_transfer_kit.transferability.verdict import decide
 
 MAX_ROWS = 1000  # the order of candidates hardly changes beyond
@@ -66,7 +66,8 @@ def rank(
         on_progress: called with (what goes on, done, total).
 
     Raises:
-        DataError: the data cannot be read, or its training rows have one class alone.
+        DataError: the data cannot be read, or there is nothing to tell: fewer than 8 different training rows, one
+            class alone, or one row of each class.
         PlanError: no models, or `max_rows` is below 8.
         ModelError: no candidate could be measured.
 
@@ -78,12 +79,12 @@ def rank(
     started = time.perf_counter()
     if not models:
         raise PlanError("no models to rank; name one or more, --models A,B.")
-    if max_rows < 8:
-        raise PlanError(f"max_rows={max_rows} is too few to tell anything; use 8 or more, 1000 is usual.")
+    if max_rows < FEWEST:
+        raise PlanError(f"max_rows={max_rows} is too few to tell anything; use {FEWEST} or more, 1000 is usual.")
     say = on_progress or (lambda what, done, total: None)
     say("reading the data", 0, 0)
     loaded = load_data(data) if isinstance(data, DataSpec) else data
-    rows = _rows(loaded, data, max_rows, max_length, seed)
+    rows = training_rows(loaded, data, max_rows, max_length, seed)
     leaked = None
     if look_for_leaks:
         say("looking for copies", 0, 0)
@@ -95,7 +96,7 @@ def rank(
     candidates = compare_candidates(measured, shallow, seed)
     controls = _controls(rows, shallow, seed)
     agreed = agreement([each.scored.chosen.values for each in measured])
-    verdict = decide(candidates, controls, agreed, leaked)
+    verdict = decide(candidates, controls, agreed, leaked, rows.alone)
     say("learning curve", 0, 0)
     return Ranking(
         data=data.path if isinstance(data, DataSpec) else data.origins["train"],
@@ -116,32 +117,10 @@ def rank(
     )
 
 
-def _rows(
-    loaded: LabelledData, data: DataSpec | LabelledData, max_rows: int, max_length: int, seed: int
-) -> RankedRows:
-    """At most `max_rows` different training rows of the subset that `data` names."""
-    train_size = data.train_size if isinstance(data, DataSpec) else None
-    length = data.max_length if isinstance(data, DataSpec) else max_length
-    positions = subset_rows(loaded, train_size, seed)["train"]
-    if len(positions) > 4 * max_rows:  # reading every image for its key would take longer than the rest
-        positions = _draw(loaded, positions, 4 * max_rows, seed)
-    positions = _draw(loaded, first_of_each_copy(loaded, positions), max_rows, seed)
-    rows = ranked_rows(loaded, positions, length)
-    if rows.n_classes < 2:
-        raise DataError(f"{loaded.origins['train']} has training rows of one class alone; there is nothing to tell.")
-    return rows
-
-
-def _draw(loaded: LabelledData, positions: np.ndarray, count: int, seed: int) -> np.ndarray:
-    labels = np.asarray(loaded.train["label"][:])[positions]
-    drawn: np.ndarray = np.sort(positions[stratified_order(labels.tolist(), seed)[:count]])
-    return drawn
-
-
 def _shallow_hits(rows: RankedRows) -> np.ndarray:
     """(rows,) bool: leave-one-out answers of ridge on TF-IDF or raw pixels."""
     features, _ = rows.task.shallow_features(rows.inputs, None)
-    return ridge_leave_one_out(decompose(features), rows.labels, rows.n_classes).hits
+    return ridge_leave_one_out(features, rows.labels, rows.n_classes).hits
 
 
 def _measure_all(
@@ -149,7 +128,7 @@ def _measure_all(
 ) -> tuple[list[MeasuredModel], tuple[FailedCandidate, ...]]:
     measured, failures = [], []
     for number, model in enumerate(models, start=1):
-        what = f"{model.name} ({number} of {len(models)})"
+        what = f"{short_model_name(model.name)} ({number} of {len(models)})"
         say(what, 0, 0)
         try:
             features, random = candidate_features(rows, model, random_seed=random_seed, on_progress=partial(say, what))

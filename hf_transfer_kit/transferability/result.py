@@ -16,6 +16,12 @@ from hf_transfer_kit.values import check_format, from_mapping, read_json, to_map
 
 FORMAT = "hf_transfer_kit.ranking"
 VERSION = 1
+LARGE = 0.1  # of a gain in accuracy: one that may be larger has not been told from nothing
+
+
+def no_gain(gain: Estimate | None) -> bool:
+    """Whether a measured gain may be nothing and cannot be large; where it may be both there were too few rows."""
+    return gain is not None and not gain.above_zero and gain.high <= LARGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +104,18 @@ class Candidate:
     @property
     def negative_transfer(self) -> bool:
         """True where the frozen model is not better than the shallow control, or than its random copy."""
-        return any(gain is not None and not gain.above_zero for gain in (self.over_shallow, self.over_random))
+        return no_gain(self.over_shallow) or no_gain(self.over_random)
+
+    @property
+    def unclear(self) -> bool:
+        """True where there are too few rows to tell whether it is better than those."""
+        gains = [gain for gain in (self.over_shallow, self.over_random) if gain is not None]
+        return not self.negative_transfer and not all(gain.above_zero for gain in gains)
 
     @property
     def negative_upper_layers(self) -> bool:
         """True where only a lower layer helps: the last one is not better than the shallow control."""
-        gain = self.last_layer_over_shallow
-        return not self.negative_transfer and gain is not None and not gain.above_zero
+        return not self.negative_transfer and no_gain(self.last_layer_over_shallow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +147,7 @@ class Ranking:
         agreement: Kendall's W of the four estimators on the candidates; None for fewer than three.
         advised: the cheapest candidate among the level ones; None where none helps.
         sentence: that in words.
-        cautions: negative transfer, leaks, disagreement; the gravest first.
+        cautions: negative transfer, too few rows, leaks, disagreement; the gravest first.
         curve: of the advised candidate's layer (else the first one's); None where there are too few rows.
         leaked_test_rows: positions of test inputs that stand in training too; None where that was not looked for.
         seconds: of the whole ranking.

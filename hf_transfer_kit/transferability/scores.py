@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from hf_transfer_kit.transferability.eigen import decompose
+from hf_transfer_kit.eigen import decompose
+from hf_transfer_kit.probe import LeaveOneOut, ridge_leave_one_out
 from hf_transfer_kit.transferability.h_score import h_score
 from hf_transfer_kit.transferability.knn import knn_leave_one_out
 from hf_transfer_kit.transferability.log_me import log_me
-from hf_transfer_kit.transferability.ridge import RidgeAnswers, ridge_leave_one_out
 
 ESTIMATORS = ("ridge", "knn", "h_score", "log_me")
 
@@ -26,7 +26,7 @@ class LayerEvidence:
     """
 
     width: int
-    ridge: RidgeAnswers
+    ridge: LeaveOneOut
     knn: np.ndarray
     h_score: float
     log_me: float
@@ -41,8 +41,8 @@ def score_layer(features: Any, labels: np.ndarray, n_classes: int) -> LayerEvide
     """What the estimators say of `features`, (rows, width), given `labels`, (rows,), of two classes at least.
 
     Example:
-        >>> x = np.array([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0], [1.1, 0.1]])
-        >>> score_layer(x, np.array([0, 0, 1, 1]), 2).values[:2]
+        >>> x = np.array([[0.0, 1.0], [0.1, 1.0], [0.2, 0.9], [1.0, 0.0], [1.1, 0.1], [0.9, 0.2]] * 2)
+        >>> score_layer(x, np.array([0, 0, 0, 1, 1, 1] * 2), 2).values[:2]
         (1.0, 1.0)
     """
     eigen = decompose(features)

@@ -1,19 +1,18 @@
 """Whether other inputs are like the training rows, as one model's layer sees them; labels play no part."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from hf_transfer_kit.comparison.estimate import Estimate, accuracy_of
 from hf_transfer_kit.data.labelled import load_data
-from hf_transfer_kit.errors import DataError, FormatError, PlanError
+from hf_transfer_kit.errors import FormatError, PlanError
 from hf_transfer_kit.metrics import bootstrap_accuracies
 from hf_transfer_kit.plan import DataSpec, ModelSpec
-from hf_transfer_kit.transferability.candidate_features import RankedRows, candidate_features, ranked_rows
+from hf_transfer_kit.transferability.candidate_features import candidate_features
 from hf_transfer_kit.transferability.domain_distance import DomainDistance, proxy_a_distance
 from hf_transfer_kit.transferability.out_of_distribution import USUAL, out_of_distribution
+from hf_transfer_kit.transferability.row_choice import other_rows, training_rows
 from hf_transfer_kit.values import check_format, from_mapping, to_mapping
 
 FORMAT = "hf_transfer_kit.shift"
@@ -62,18 +61,19 @@ class Shift:
 def measure_shift(
     data: DataSpec, other: DataSpec, model: ModelSpec, layer: str, *, max_rows: int = 1000, seed: int = 0
 ) -> Shift:
-    """How the inputs of `other` (its training part) differ from the training rows of `data`.
+    """How the inputs of `other` (its first part; labels are not needed) differ from the training rows of `data`.
 
     Args:
         layer: name of the layer, as in `Candidate.layer`.
+        max_rows, seed: as of a ranking, whose features are used again.
 
     Raises:
-        DataError: the data cannot be read, or is of another task.
+        DataError: the data cannot be read, or `other` has no inputs of the same kind.
         PlanError: the model has no such layer.
     """
-    ours, theirs = (_rows(spec, max_rows, seed) for spec in (data, replace(other, max_length=data.max_length)))
-    if ours.task is not theirs.task:
-        raise DataError(f"'{other.path}' is for {theirs.task.name}, '{data.path}' for {ours.task.name}.")
+    loaded = load_data(data)
+    ours = training_rows(loaded, data, max_rows, data.max_length, seed)
+    theirs = other_rows(other, loaded, data.max_length, max_rows, seed)
     first, second = (candidate_features(rows, model, random_seed=None)[0] for rows in (ours, theirs))
     if layer not in first.names:
         raise PlanError(f"layer '{layer}' of '{model.name}' does not exist; it has {', '.join(first.names)}.")
@@ -87,9 +87,3 @@ def measure_shift(
         distance=proxy_a_distance(training, queries, seed),
         outside=accuracy_of(far, bootstrap_accuracies([far], seed=seed)[0]),
     )
-
-
-def _rows(spec: DataSpec, max_rows: int, seed: int) -> RankedRows:
-    data = load_data(spec)
-    order = np.random.default_rng(seed).permutation(len(data.train))
-    return ranked_rows(data, np.sort(order[:max_rows]), spec.max_length)

@@ -45,6 +45,8 @@ def _row(candidate: Candidate, advised: bool) -> list[str]:
     word = "advised" if advised else "level" if candidate.tied else ""
     if candidate.negative_transfer or candidate.negative_upper_layers:
         word = f"{word} negative".strip()
+    elif candidate.unclear:
+        word = f"{word} unclear".strip()
     return [
         short_model_name(candidate.model.name),
         candidate.layer,

@@ -1,7 +1,7 @@
 """What was measured stands beside the rules, and is followed where they disagree."""
 
 import pytest
-from advisor.made_rankings import candidate, ranking
+from advisor.made_rankings import around, candidate, ranking
 
 from hf_transfer_kit.advisor.advice import Advice
 from hf_transfer_kit.advisor.at_hand.measuring import candidates_of, evidence_of
@@ -36,6 +36,18 @@ def test_an_interval_that_reaches_below_98_percent_is_not_enough():
 
     assert advice.method != "features"
     assert not said(advice, "M1")
+
+
+def test_validation_rows_that_are_answered_worse_speak_against_enough():
+    """Rows that come in groups answer for each other: leave-one-out is too good then."""
+    grouped = ranking(candidate("me/mine", 0.995, half=0.01))
+    facts = TaskFacts(**TEXTS, n_labelled=50_000)
+    trusted, warned = (evidence_of(grouped, around(value, 0.001)) for value in (0.995, 0.9))
+
+    assert (trusted.frozen, warned.frozen) == ("enough", "helps")
+    assert not any("validation" in each for each in trusted.cautions)
+    assert "0.900" in warned.cautions[-1] and "Trust validation" in warned.cautions[-1]
+    assert [advise(facts, evidence=each).method for each in (trusted, warned)] == ["features", "gradual"]
 
 
 @pytest.mark.parametrize(

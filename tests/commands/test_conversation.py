@@ -93,7 +93,7 @@ def test_measure_names_other_models_and_a_stop_loses_nothing(tmp_path, text_csv,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Workbench, "measure", interrupted)
+        patch.setattr(Workbench, "rank", interrupted)
         stopped = talked(tmp_path, "measure", data=text_csv, models=("me/mine",), measures=False)
     shown = talked(tmp_path, f"measure {tiny_bert}", data=text_csv, models=("me/mine",), measures=False)
 

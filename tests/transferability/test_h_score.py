@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from hf_transfer_kit.transferability.eigen import decompose
+from hf_transfer_kit.eigen import decompose
 from hf_transfer_kit.transferability.h_score import h_score, shrinkage
 
 
@@ -29,6 +29,12 @@ def test_it_is_the_trace_written_down(rows, width):
 
     assert shrinkage(eigen) == pytest.approx(ledoit_wolf(x)[1], abs=1e-9)
     assert h_score(eigen, labels, 3) == pytest.approx(direct(x, labels), rel=1e-8)
+
+
+def test_fp32_features_give_what_their_fp64_copies_do():
+    x, labels = task(200, 40)
+    fast, sure = (h_score(decompose(x.astype(kind)), labels, 3) for kind in (np.float32, np.float64))
+    assert fast == pytest.approx(sure, rel=1e-5)
 
 
 def test_rotation_scale_and_order_change_nothing():

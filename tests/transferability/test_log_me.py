@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from hf_transfer_kit.transferability.eigen import decompose
+from hf_transfer_kit.eigen import decompose
 from hf_transfer_kit.transferability.log_me import log_me, maximal_log_evidence
 
 
@@ -48,6 +48,12 @@ def test_it_is_the_maximum_of_the_direct_evidence(rows, width, signal):
     expected = np.mean([brute_force(x, (labels == c).astype(float)) / (rows - 1) for c in range(3)])
 
     assert log_me(decompose(x), labels, 3) == pytest.approx(expected, abs=2e-6)
+
+
+def test_fp32_features_give_what_their_fp64_copies_do():
+    x, labels = task(200, 40, classes=3)
+    x = (x * np.logspace(0, -3, 40)).astype(np.float32)
+    assert log_me(decompose(x), labels, 3) == pytest.approx(log_me(decompose(x.astype(float)), labels, 3), abs=1e-5)
 
 
 def test_columns_of_noise_lower_it_where_there_are_fewer_rows_than_columns():

@@ -6,6 +6,7 @@ al. 2014, arXiv:1411.1792), so the further up the frozen features still serve, t
 
 from hf_transfer_kit.advisor.deciding.decision import Decision
 from hf_transfer_kit.advisor.evidence import Evidence, Measured
+from hf_transfer_kit.comparison.estimate import Estimate
 from hf_transfer_kit.transferability.result import Candidate, Control, Ranking
 
 MOST_CANDIDATES = 3
@@ -22,23 +23,39 @@ def candidates_of(decision: Decision, language: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, *english]))
 
 
-def evidence_of(ranking: Ranking) -> Evidence:
-    """What a ranking means for the advice."""
+def evidence_of(ranking: Ranking, held_out: Estimate | None = None) -> Evidence:
+    """What a ranking means for the advice.
+
+    Args:
+        held_out: accuracy of the first choice on validation rows (see `transferability.held_out`).
+    """
     best = next((each for each in ranking.candidates if each.model.name == ranking.advised), None)
+    first = best or ranking.candidates[0]
+    validation = None if held_out is None else _control(Control(name="validation", accuracy=held_out))
     return Evidence(
-        data=ranking.data, rows=ranking.rows, frozen=_frozen(best),
-        model=ranking.advised or ranking.candidates[0].model.name,
+        data=ranking.data, rows=ranking.rows, frozen=_frozen(best, held_out), model=first.model.name,
         similarity=_similarity(best, ranking.controls[-1]), sentence=ranking.sentence,
-        candidates=tuple(_measured(each) for each in ranking.candidates),
+        candidates=tuple(_measured(each) for each in ranking.candidates), held_out=validation,
         controls=tuple(_control(each) for each in ranking.controls),
-        cautions=ranking.cautions, failures=tuple(each.message for each in ranking.failures),
+        cautions=(*ranking.cautions, *_relatives(first, held_out)),
+        failures=tuple(each.message for each in ranking.failures),
     )  # fmt: skip
 
 
-def _frozen(best: Candidate | None) -> str:
+def _relatives(best: Candidate, held_out: Estimate | None) -> list[str]:
+    if held_out is None or held_out.high >= best.accuracy.low:
+        return []
+    return [
+        f"On validation rows the same layer reaches {held_out.value:.3f} ({held_out.low:.3f} to {held_out.high:.3f}), "
+        "less than training rows say of each other: they come in groups, or validation is harder. Trust validation."
+    ]
+
+
+def _frozen(best: Candidate | None, held_out: Estimate | None) -> str:
     if best is None:
         return "no_better"
-    return "enough" if best.accuracy.low >= NOTHING_TO_GAIN else "helps"
+    least = min([best.accuracy.low, *([] if held_out is None else [held_out.low])])
+    return "enough" if least >= NOTHING_TO_GAIN else "helps"
 
 
 def _similarity(best: Candidate | None, shallow: Control) -> str:

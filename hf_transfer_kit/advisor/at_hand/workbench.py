@@ -11,10 +11,11 @@ from hf_transfer_kit.advisor.advice import Advice, ModelAdvice
 from hf_transfer_kit.advisor.conversation.consultation import Consultation
 from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.deciding.planned import to_fill_in
+from hf_transfer_kit.advisor.evidence import Evidence
 from hf_transfer_kit.advisor.exports.plan_export import PlanExport, export_plan
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.knowledge.memory_rule import MemoryOf, known_memory
-from hf_transfer_kit.errors import TransferKitError
+from hf_transfer_kit.errors import DataError, TransferKitError
 from hf_transfer_kit.plan import DataSpec, ModelSpec, TransferPlan
 from hf_transfer_kit.values import to_mapping, write_json, write_text_atomically
 
@@ -37,7 +38,7 @@ class Workbench:
         models: candidates to measure; empty: those that the rules name.
         online: whether the Hub is asked for candidates.
         max_rows: training rows to measure on; None: 1000, or 20 of each class if that is more, up to 3000.
-        ranking: the last measurement.
+        ranking, evidence: the last measurement, and what it means.
     """
 
     data: DataSpec | None = None
@@ -45,6 +46,14 @@ class Workbench:
     online: bool = True
     max_rows: int | None = None
     ranking: "Ranking | None" = None
+    evidence: Evidence | None = None
+
+    @property
+    def spec(self) -> DataSpec:
+        """What to load; raises DataError where there are no data."""
+        if self.data is None:
+            raise DataError("there are no data at hand to measure on; give them with --data.")
+        return self.data
 
     @cached_property
     def loaded(self) -> "LabelledData":
@@ -55,9 +64,7 @@ class Workbench:
         """
         from hf_transfer_kit.data.labelled import load_data
 
-        if self.data is None:
-            raise ValueError("there are no data")
-        return load_data(self.data)
+        return load_data(self.spec)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -77,22 +84,29 @@ class Workbench:
         names = self.models or candidates_of(decide(facts, self.memory_of), facts.language)
         return tuple(dict.fromkeys((*own, *names)))
 
-    def measure(self, names: Sequence[str], on_progress: OnProgress | None = None) -> "Ranking":
-        """The ranking of `names` on the data; remembered.
+    def rank(self, names: Sequence[str], on_progress: OnProgress | None = None) -> "Ranking":
+        """The ranking of `names` on the data; it is kept, and what it means, too.
 
         Raises:
             ModelError: none of them could be measured.
             DataError: the data cannot be learned from.
         """
+        from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
+        from hf_transfer_kit.transferability.held_out import held_out_accuracy
         from hf_transfer_kit.transferability.ranking import rank
 
-        classes = len(self.loaded.label_names)
-        rows = self.max_rows or min(max(ROWS, ROWS_OF_A_CLASS * classes), MOST_ROWS)
+        spec, loaded = self.spec, self.loaded
+        rows = self.max_rows or min(max(ROWS, ROWS_OF_A_CLASS * len(loaded.label_names)), MOST_ROWS)
         ranking = rank(
-            self.loaded, [ModelSpec(name=name) for name in names], max_rows=rows,
-            max_length=self.data.max_length if self.data else 128, on_progress=on_progress,
+            loaded, [ModelSpec(name=name) for name in names], max_rows=rows, max_length=spec.max_length,
+            on_progress=on_progress,
         )  # fmt: skip
-        self.ranking = replace(ranking, data=self.data.path if self.data else ranking.data)
+        self.ranking = replace(ranking, data=spec.path)
+        first = next(
+            (each for each in ranking.candidates if each.model.name == ranking.advised), ranking.candidates[0]
+        )
+        held_out = held_out_accuracy(loaded, spec, ModelSpec(name=first.model.name), first.layer, max_rows=rows)
+        self.evidence = evidence_of(self.ranking, held_out)
         return self.ranking
 
     @property

@@ -121,6 +121,10 @@ def _evidence(evidence: Evidence) -> list[RenderableType]:
         numbers = f"{each.accuracy:.3f}", f"{each.low:.3f} to {each.high:.3f}"
         table.add_row(*map(Text, (short_name(each.name), each.layer or "", *numbers, _word(each, evidence))))
     parts: list[RenderableType] = [table, Text(evidence.sentence)]
+    if (held := evidence.held_out) is not None:
+        parts.append(
+            Text(f"On validation rows, the same layer: {held.accuracy:.3f} ({held.low:.3f} to {held.high:.3f}).")
+        )
     parts += _items(f"not measured: {each}" for each in evidence.failures)
     return [*parts, Text(f"On {evidence.rows:,} training rows; no test label was read.", style="dim")]
 
