@@ -153,8 +153,8 @@ def agreement(asked: argparse.Namespace) -> dict[str, Any]:
         | dict(zip(ESTIMATORS, values[at].tolist(), strict=True))
         for at, (name, start, size) in enumerate(keys)
     ]
-    sizes = {size for _, _, size in keys}
-    same = {str(size): _taus(values, truth, [at for at, key in enumerate(keys) if key[2] == size]) for size in sizes}
+    of_size = {size: [at for at, key in enumerate(keys) if key[2] == size] for _, _, size in keys}
+    same = {str(size): _taus(values, truth, chosen) for size, chosen in of_size.items() if len(chosen) >= 4}
     return {"kendall": _taus(values, truth, range(len(keys))), "kendall_of_one_size": same, "candidates": listed}
 
 

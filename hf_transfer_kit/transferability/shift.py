@@ -17,6 +17,8 @@ from hf_transfer_kit.values import check_format, from_mapping, to_mapping
 
 FORMAT = "hf_transfer_kit.shift"
 VERSION = 1
+OFTEN = 2 * (1 - USUAL)  # share of inputs outside from which the data are called other; test parts often have 8%
+FAR = 1.0  # proxy A-distance: three of four inputs are told apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Shift:
         """In words."""
         distance, outside = self.distance.distance.value, self.outside.value
         start = f"{self.data}: proxy A-distance {distance:.2f} of 2, {outside:.0%} of the inputs far from training"
-        if self.outside.low > 1 - USUAL or distance > 1.0:
+        if self.outside.low > OFTEN or distance > FAR:
             return f"{start} (about {1 - USUAL:.0%} is usual): other data; do not expect the same accuracy there."
         return f"{start}: like the training data."
 

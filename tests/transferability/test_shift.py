@@ -4,9 +4,11 @@ import csv
 
 import pytest
 
+from hf_transfer_kit.comparison.estimate import Estimate
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.plan import DataSpec, ModelSpec
 from hf_transfer_kit.transferability import candidate_features
+from hf_transfer_kit.transferability.domain_distance import DomainDistance
 from hf_transfer_kit.transferability.ranking import rank
 from hf_transfer_kit.transferability.shift import Shift, measure_shift
 
@@ -32,6 +34,18 @@ def test_other_data_is_told_from_training_and_training_from_itself_is_not(text_c
     assert "like the training data" in same.sentence
     assert "other data" in other.sentence
     assert Shift.from_mapping(other.to_mapping()) == other
+
+
+@pytest.mark.parametrize(
+    ("distance", "low", "said"), [(0.5, 0.06, "like"), (0.5, 0.12, "other"), (1.2, 0.03, "other"), (0.9, 0.0, "like")]
+)
+def test_a_small_excess_outside_is_usual_between_parts_of_one_data_set(distance, low, said):
+    outside = Estimate(value=low + 0.02, low=low, high=low + 0.04)
+    apart = DomainDistance(distance=Estimate(value=distance, low=distance, high=distance), rows=100)
+    shift = Shift(data="new.csv", model="m", layer="1", distance=apart, outside=outside)
+    assert (": other data" in shift.sentence, ": like the training data" in shift.sentence) == (
+        said == "other", said == "like",
+    )  # fmt: skip
 
 
 def test_labels_are_not_needed_and_those_there_may_be_all_the_same(text_csv, other_words, tiny_bert, tmp_path):
