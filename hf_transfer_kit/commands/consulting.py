@@ -11,7 +11,7 @@ from hf_transfer_kit.advisor.at_hand.workbench import Workbench
 from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk
 from hf_transfer_kit.advisor.conversation.dialogue import Reply, inform
 from hf_transfer_kit.advisor.evidence import Evidence
-from hf_transfer_kit.errors import ModelError
+from hf_transfer_kit.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from hf_transfer_kit.memory.estimate import MemoryEstimate
@@ -75,7 +75,7 @@ def measure(
     try:
         with RankProgress(console) as progress:
             bench.rank(chosen, progress)
-    except ModelError as error:
+    except (DataError, ModelError) as error:
         lines = [f"Nothing was measured: {error}", "The advice rests on the rules alone."]
         state, answer = inform(consultation.state, {}, lines, consultation.advise(bench.memory_of))
         return replace(consultation, state=state), answer

@@ -9,12 +9,15 @@ def around(value, half=0.02):
     return Estimate(value=value, low=value - half, high=min(value + half, 1.0))
 
 
-def candidate(name, value, *, last=None, half=0.02, over_shallow=0.2, last_over_shallow=0.2, behind=None):
+def candidate(
+    name, value, *, last=None, half=0.02, over_shallow=0.2, gain_half=0.02, last_over_shallow=0.2, behind=None
+):  # fmt: skip
     """`last`: accuracy on the last layer, the best one's if not given; gains over the shallow control."""
     return Candidate(
         model=ModelIdentity(name=name), layers=(), layer="3", accuracy=around(value, half),
         last_layer=value if last is None else last, ranks={"ridge": 1.0}, mean_rank=1.0,
-        behind=None if behind is None else around(behind), over_shallow=around(over_shallow), over_random=None,
+        behind=None if behind is None else around(behind), over_random=None,
+        over_shallow=around(over_shallow, gain_half),
         last_layer_over_shallow=around(last_over_shallow),
         price=PassPrice(ms_per_row=1.0, flops_per_row=1.0, parameters=10, estimator_seconds=0.1, cached=False),
     )  # fmt: skip

@@ -78,6 +78,16 @@ def test_similarity_is_how_far_up_the_features_serve(accuracy, last, last_gain, 
     assert evidence_of(measured).similarity == similarity
 
 
+def test_too_few_rows_to_tell_change_nothing_but_the_model():
+    unclear = candidate("me/mine", 0.7, half=0.2, over_shallow=0.0, gain_half=0.3)
+    told = evidence_of(ranking(unclear))
+    advice = with_evidence(ranking(unclear), n_labelled=500)
+
+    assert (told.frozen, told.similarity) == (None, None)
+    assert advice.method == advise(TaskFacts(**TEXTS, n_labelled=500)).method
+    assert advice.plan["model"]["name"] == "me/mine"
+
+
 def test_a_similarity_that_was_told_is_kept_unless_nothing_frozen_helps():
     facts = TaskFacts(**TEXTS, similarity="moderate")
     good, bad = candidate("me/mine", 0.85), candidate("me/mine", 0.5, over_shallow=-0.1)

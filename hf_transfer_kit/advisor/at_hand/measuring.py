@@ -51,15 +51,19 @@ def _relatives(best: Candidate, held_out: Estimate | None) -> list[str]:
     ]
 
 
-def _frozen(best: Candidate | None, held_out: Estimate | None) -> str:
+def _frozen(best: Candidate | None, held_out: Estimate | None) -> str | None:
     if best is None:
         return "no_better"
+    if best.unclear:
+        return None
     least = min([best.accuracy.low, *([] if held_out is None else [held_out.low])])
     return "enough" if least >= NOTHING_TO_GAIN else "helps"
 
 
-def _similarity(best: Candidate | None, shallow: Control) -> str:
+def _similarity(best: Candidate | None, shallow: Control) -> str | None:
     """`different` where only lower layers serve, or none; `same` where the last one does, and errors are halved."""
+    if best is not None and best.unclear:
+        return None
     if best is None or best.negative_upper_layers:
         return "different"
     last_serves = best.last_layer >= best.accuracy.low
