@@ -26,8 +26,11 @@ from hf_transfer_kit.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from hf_transfer_kit.advisor.advice import Advice
     from hf_transfer_kit.advisor.at_hand.workbench import Workbench
     from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk
     from hf_transfer_kit.advisor.conversation.dialogue import Reply
@@ -97,7 +100,8 @@ def advise(
     console = Console(stderr=as_json)
     consultation, replies = _answered(message, bench, talk, measure, console)
     notes = tuple(line for each in replies if not (each.advice and each.advice.evidence) for line in each.said)
-    advice = bench.completed(replace(consultation.advice(bench.memory_of), notes=notes))
+    advice = replace(consultation.advice(bench.memory_of), notes=notes)
+    advice = bench.completed(_asking(advice, replies))
     saved = None if out is None else bench.save(consultation, advice, out)
     if as_json:
         typer.echo(json.dumps(advice.to_mapping(), ensure_ascii=False))
@@ -108,6 +112,17 @@ def advise(
         console.print(Group(Text(), question_to_terminal(advice.next_question)))
     hint = Text("\n--out FOLDER writes the plan; without a message a conversation begins.", style="dim")
     console.print(hint if saved is None else saved_to_terminal(saved))
+
+
+def _asking(advice: "Advice", replies: "Sequence[Reply]") -> "Advice":
+    """The advice with the question on what contradicts itself, where there is one, in the place of the usual one."""
+    from hf_transfer_kit.advisor.conversation.dialogue import DONT_KNOW
+
+    asked = replies[-1].question if replies else None
+    if asked is None:
+        return advice
+    choices = tuple(each for each in asked.replies if each != DONT_KNOW)
+    return replace(advice, next_question=replace(asked, replies=choices))
 
 
 def _answered(

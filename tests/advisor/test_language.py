@@ -866,3 +866,11 @@ def test_a_hub_id_is_not_read_for_facts():
     assert understand("start from sentence-transformers/text-bert-80").facts == {
         "base_model": "sentence-transformers/text-bert-80"
     }
+
+
+@pytest.mark.parametrize("number", ["1e999", "1e9999", "2.5e-400", "10^400"])
+def test_a_number_beyond_all_numbers_is_no_other_number(number):
+    read = understand(f"I have {number} labelled images")
+
+    assert "n_labelled" not in read.facts
+    assert any(number in each for each in read.notes)

@@ -60,6 +60,13 @@ def test_what_says_nothing_of_the_task_sets_no_fact_and_is_told(message):
     assert advice["notes"]
 
 
+def test_what_contradicts_itself_is_asked_about():
+    advice = answered("0 labels and 10 per class")
+
+    assert (advice["facts"]["n_labelled"], advice["facts"]["per_class"]) == (None, None)
+    assert "10" in advice["next_question"]["text"] and "0" in advice["next_question"]["text"]
+
+
 def test_data_tell_their_facts_and_are_measured(text_csv, tiny_bert, tmp_path):
     advice = answered("no GPU", "--data", text_csv, "--models", tiny_bert, "--out", tmp_path / "out")
 

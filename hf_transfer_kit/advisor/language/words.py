@@ -8,7 +8,8 @@ from functools import cache
 
 MOST_CHARACTERS = 4000
 _TOKEN = re.compile(
-    r"""(?P<bad>\d+(?:,\d{1,2}|\.\d+\.\d+)(?!\d))  # 1,5 and 3.11.2: a decimal comma, a version: not guessed at
+    r"""(?P<bad>\d+(?:,\d{1,2}|\.\d+\.\d+)(?!\d)  # 1,5 and 3.11.2: a decimal comma, a version: not guessed at
+          |\d+(?:\.\d+)?(?:e[-+]?|\^)\d{3,})  # 1e999: beyond all numbers
       | (?P<number>(?:(?<![\w.)-])-)?(?:\d{1,3}(?:[,'\ ]\d{3})+(?!\d)|\d+)
           (?:\.\d+)?(?:e[-+]?\d{1,2}(?!\w))?(?:\^\d{1,2})?)
       | (?P<times>(?<=\d)[x\u00d7](?=\s?(?:\d|[a-z]\w*\d)))
