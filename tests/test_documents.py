@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from hf_transfer_kit.plan import TransferPlan
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-TRAINER_SCRIPTS = [file for file in EXAMPLES if file.name not in ("compare.py", "prompts.py")]
+TRAINER_SCRIPTS = [file for file in EXAMPLES if file.name not in ("advise.py", "compare.py", "prompts.py")]
 
 
 def test_the_readme_holds_the_two_commands_that_ci_takes_out_of_it():
@@ -96,3 +97,11 @@ def test_the_single_run_of_the_readme_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_example_of_the_advisor_needs_no_network_and_changes_its_mind(capsys):
+    runpy.run_path(str(ROOT / "examples" / "advise.py"))
+    shown = capsys.readouterr().out
+
+    assert "accelerate launch --multi_gpu --num_processes 2" in shown
+    assert "method: feature extraction -> gradual unfreezing" in shown
