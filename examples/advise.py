@@ -1,4 +1,4 @@
-"""The advisor from Python: facts or words in, a plan out; and a conversation that changes its mind. Needs no network."""
+"""The advisor from Python: facts or words in, a plan out; and a conversation that changes its mind; no network."""
 
 from hf_transfer_kit import DialogueState, TransferPlan, advise, export_plan, reply
 

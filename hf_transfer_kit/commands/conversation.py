@@ -53,9 +53,9 @@ class Conversation:
         if saved.exists():
             self.consultation = Consultation.load(saved)
             self._say(f'Going on with the conversation in {self._out}; "start again" begins anew.')
-            remember_lines(messages(self.consultation.turns))
         else:
             self._say(OPENING)
+        remember_lines(messages(self.consultation.turns))
         self._say((MEASURE if self._bench.data is not None else "") + COMMANDS)
         if self._bench.data is not None:
             self.consultation, answer = read_data(self.consultation, self._bench, self._console)
@@ -128,7 +128,7 @@ class Conversation:
 
 
 def remember_lines(lines: Sequence[str]) -> None:
-    """Lets the arrow keys bring back `lines`, where the terminal can."""
+    """Lets the arrow keys bring back `lines` and what is typed from now on, where the terminal can."""
     with contextlib.suppress(ImportError):
         import readline
 
