@@ -38,13 +38,21 @@ class Conversation:
         self._bench, self._console, self._out, self._talk, self._read_line = bench, console, out, talk, read_line
         self._measures = measures and bench.data is not None
         self._shown: Advice | None = None
+        self._advised = self._input_ended = False
 
     def run(self) -> None:
-        """Until the person ends it, or the input does; what was said is saved then."""
+        """Until the person ends it, or the input does; what was said is saved then.
+
+        Where the input ends, as that of a script does, nothing more can be asked: measures, shows and saves.
+        """
         try:
             self._after(self._begin())
             while (line := self._line()) is not None and not self._after(self._answer(line)):
                 pass
+            if self._input_ended and self._advised:
+                if self._measures and (measured := self._measure(())) is not None:
+                    self._show(measured)
+                self._save()
         finally:
             self.consultation.save(self._out / CONVERSATION)
 
@@ -69,7 +77,8 @@ class Conversation:
         """What the person says next, a letter standing for its quick reply; None at the end."""
         try:
             typed = self._read_line("\n> ").strip()
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, KeyboardInterrupt) as end:
+            self._input_ended = isinstance(end, EOFError)
             self._console.print()
             return None
         line = chosen(self.consultation.state.question, typed)
@@ -92,6 +101,7 @@ class Conversation:
         if answer is None:
             return False
         self._show(answer)
+        self._advised = answer.advice is not None
         if answer.ended:
             return True
         if answer.advice is not None and answer.question is None:

@@ -116,3 +116,18 @@ def test_the_person_ends_it(tmp_path, end):
 
     assert "this is not read" not in (tmp_path / "conversation.json").read_text()
     assert shown
+
+
+def test_where_the_input_ends_the_data_are_measured_and_the_plan_is_written(tmp_path, text_csv, tiny_bert):
+    """As with `transfer-kit advise --data DATA < /dev/null`: nobody is there to answer the question."""
+    shown = talked(tmp_path, data=text_csv, models=(str(tiny_bert),))
+
+    assert "Measured on" in shown and "What to do now" in shown
+    assert plan_in(tmp_path).model.name == str(tiny_bert)
+
+
+def test_who_quits_waits_for_nothing(tmp_path, text_csv):
+    shown = talked(tmp_path, "quit", data=text_csv, models=("me/mine",))
+
+    assert "Measuring" not in shown
+    assert (tmp_path / "conversation.json").exists()
