@@ -97,15 +97,22 @@ def test_a_similarity_that_was_told_is_kept_unless_nothing_frozen_helps():
     assert evidence_of(ranking(bad, advised=None)).added_to(facts).similarity == "different"
 
 
+@pytest.mark.parametrize("accuracy", [0.85, 0.75])  # measured similarity: same, moderate
 @pytest.mark.parametrize(("labels", "method"), [(40 * 49, "features"), (40 * 50, "top_layers")])
-def test_good_features_with_few_labels_a_class_are_not_fine_tuned(labels, method):
+def test_features_that_help_are_not_fine_tuned_with_few_labels_a_class(labels, method, accuracy):
     """Of 40 classes: in benchmarks/crossover features stand above top_layers and full below some 50 of a class."""
-    measured = ranking(candidate("me/mine", 0.85))
+    measured = ranking(candidate("me/mine", accuracy))
     advice = with_evidence(measured, n_labelled=labels, n_classes=40)
 
     assert advice.method == method
     assert bool(said(advice, "M6")) == (method == "features")
     assert advise(TaskFacts(**TEXTS, n_labelled=labels, n_classes=40)).method == "top_layers"
+
+
+def test_where_only_lower_layers_help_few_labels_are_no_reason_to_freeze():
+    measured = ranking(candidate("me/mine", 0.85, last=0.6, last_over_shallow=0.0))
+
+    assert with_evidence(measured, n_labelled=800, n_classes=40).method == "gradual"
 
 
 def test_the_plan_starts_from_the_model_that_was_measured_best():

@@ -54,14 +54,14 @@ def _wanted(situation: Situation) -> int:
         return 1
     same, different = situation.similarity == "same", situation.similarity == "different"
     served = situation.frozen is not None and situation.thin  # measured: the features serve, and labels are few
-    easy = same and (situation.complexity == "simple" or (served and situation.size == "middle"))
+    easy = same and situation.complexity == "simple"
     cluster = situation.compute == "cluster"
     if situation.huge and different and cluster and not situation.keep_old_skills:
         return 5
     if situation.pixel_level or situation.frozen == "no_better":
         return 4
     if situation.size == "middle":
-        return 2 + different - easy
+        return 2 + different - (easy or (served and not different))
     if not same or (situation.priority == "accuracy" and not situation.little_compute):
         return 4
     return 2 if situation.little_compute or easy else 3
