@@ -12,6 +12,7 @@ from hf_transfer_kit.transferability.result import Candidate, Control, Ranking
 MOST_CANDIDATES = 3
 SENTENCES = {"text": "sentence-transformers/all-MiniLM-L6-v2"}  # small, and made for frozen use: a candidate always
 NOTHING_TO_GAIN = 0.98  # accuracy of frozen features from which no method can gain two points
+MUCH_TO_GAIN = 0.95  # accuracy below which a method may gain five points
 STRONG = 0.5  # share of the simplest control's errors that features leave, where the data are called the same
 
 
@@ -56,8 +57,10 @@ def _frozen(best: Candidate | None, held_out: Estimate | None) -> str | None:
         return "no_better"
     if best.unclear:
         return None
-    least = min([best.accuracy.low, *([] if held_out is None else [held_out.low])])
-    return "enough" if least >= NOTHING_TO_GAIN else "helps"
+    measured = [best.accuracy, *([] if held_out is None else [held_out])]
+    if min(each.low for each in measured) >= NOTHING_TO_GAIN:
+        return "enough"
+    return "falls_short" if min(each.high for each in measured) < MUCH_TO_GAIN else "helps"
 
 
 def _similarity(best: Candidate | None, shallow: Control) -> str | None:

@@ -45,6 +45,7 @@ _VALUES: dict[str, Mapping[Any, str]] = {
     "several_objects": {True: "several objects per image", False: "one object per image"},
     "high_resolution": {True: "high resolution", False: "low resolution"},
     "frozen": {"enough": "frozen features are enough", "helps": "frozen features help",
+               "falls_short": "frozen features fall short",
                "no_better": "frozen features are no better than the controls"},
     "deployment": {True: "others will use it", False: "not for others"},
 }  # fmt: skip

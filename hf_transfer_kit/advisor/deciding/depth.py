@@ -54,6 +54,9 @@ def _wanted(situation: Situation) -> int:
         return 1
     same, different = situation.similarity == "same", situation.similarity == "different"
     served = situation.frozen is not None and situation.thin  # measured: the features serve, and labels are few
+    short = (
+        situation.frozen == "falls_short" and not situation.thin
+    )  # measured: they do not reach, and labels are many
     easy = same and situation.complexity == "simple"
     cluster = situation.compute == "cluster"
     if situation.huge and different and cluster and not situation.keep_old_skills:
@@ -61,10 +64,10 @@ def _wanted(situation: Situation) -> int:
     if situation.pixel_level or situation.frozen == "no_better":
         return 4
     if situation.size == "middle":
-        return 2 + different - (easy or (served and not different))
+        return 2 + (different or short) - (easy or (served and not different))
     if not same or (situation.priority == "accuracy" and not situation.little_compute):
         return 4
-    return 2 if situation.little_compute or easy else 3
+    return 2 if (situation.little_compute or easy) and not short else 3
 
 
 def _most(situation: Situation) -> int:
