@@ -90,7 +90,7 @@ def rank(
     if against is not None:
         from hf_transfer_kit.transferability.shift import measure_shift
 
-        best = next((each for each in ranking.candidates if each.model.name == ranking.advised), ranking.candidates[0])
+        best = ranking.first_choice
         shift = measure_shift(
             spec, DataSpec(path=against), ModelSpec(name=best.model.name), best.layer, max_rows=max_rows, seed=seed
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hf_transfer_kit.errors import FormatError
 from hf_transfer_kit.plan import APPROACHES, CONTROLS, Approach, ModelSpec, Protection, Scratch
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.records import Cost, PredictionCost, RunRecord
 from hf_transfer_kit.tasks import get_task
 
@@ -203,13 +204,3 @@ def _model_names(models: set[ModelSpec]) -> dict[ModelSpec, str]:
         if len(set(names.values())) == len(models):
             return names
     return {model: f"{model.name}@{model.revision or 'main'}{remote[model]}" for model in models}
-
-
-def short_model_name(name: str) -> str:
-    """The last part of a model's name or folder.
-
-    Example:
-        >>> short_model_name("sentence-transformers/all-MiniLM-L6-v2")
-        'all-MiniLM-L6-v2'
-    """
-    return name.rstrip("/").rpartition("/")[2]

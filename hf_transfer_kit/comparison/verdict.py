@@ -10,9 +10,9 @@ arXiv:1811.09751). Imports no torch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.estimate import Estimate
 from hf_transfer_kit.comparison.result import ArmResult, typical_half_width
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.reporting.quantities import accuracy, points, seconds, training_time, whole
 
 NOTICEABLE_SECONDS = 0.05  # below it, a ratio of two wall times is noise

@@ -175,3 +175,13 @@ class Training:
         if self.precision not in ("auto", "fp32", "bf16"):
             options = did_you_mean(self.precision, ["auto", "fp32", "bf16"])
             raise PlanError(f"training.precision='{self.precision}' is unknown; {options}")
+
+
+def short_model_name(name: str) -> str:
+    """The last part of a model's name or folder.
+
+    Example:
+        >>> short_model_name("sentence-transformers/all-MiniLM-L6-v2")
+        'all-MiniLM-L6-v2'
+    """
+    return name.rstrip("/").rpartition("/")[2]

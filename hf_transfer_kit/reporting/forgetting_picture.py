@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.estimate import Estimate
 from hf_transfer_kit.comparison.result import ArmResult, Comparison
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.reporting.canvas import COLOURS, canvas, colour_of, with_markers
 from hf_transfer_kit.reporting.label_placement import Spot, label_points
 

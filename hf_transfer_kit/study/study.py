@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.result import Comparison, Failure
 from hf_transfer_kit.errors import PlanError, ResourceError
@@ -34,6 +33,7 @@ from hf_transfer_kit.plan import (
     TransferPlan,
     ZeroShot,
 )
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.records import RunRecord
 from hf_transfer_kit.reporting.quantities import whole
 from hf_transfer_kit.reporting.report import write_report

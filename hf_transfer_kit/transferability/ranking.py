@@ -17,7 +17,6 @@ from functools import partial
 
 import numpy as np
 
-from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.estimate import accuracy_of
 from hf_transfer_kit.data.labelled import LabelledData, load_data
 from hf_transfer_kit.errors import ModelError, PlanError, TransferKitError
@@ -25,6 +24,7 @@ from hf_transfer_kit.machine import library_versions, this_machine
 from hf_transfer_kit.metrics import bootstrap_accuracies
 from hf_transfer_kit.models import identity
 from hf_transfer_kit.plan import DataSpec, ModelSpec
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.probe import ridge_leave_one_out
 from hf_transfer_kit.transferability.candidate_features import RankedRows, candidate_features
 from hf_transfer_kit.transferability.leakage import leaked_test_rows

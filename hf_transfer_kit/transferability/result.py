@@ -174,6 +174,11 @@ class Ranking:
         """Names of the candidates that cannot be told from the most accurate one, that one included."""
         return tuple(candidate.model.name for candidate in self.candidates if candidate.tied)
 
+    @property
+    def first_choice(self) -> Candidate:
+        """The advised candidate; where none helps, the first in order."""
+        return next((each for each in self.candidates if each.model.name == self.advised), self.candidates[0])
+
     def to_mapping(self) -> dict[str, Any]:
         """The ranking as plain values, with `format` and `version` first."""
         return {"format": FORMAT, "version": VERSION} | dict(to_mapping(self))

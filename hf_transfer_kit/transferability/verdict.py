@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.verdict import listed
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.reporting.quantities import accuracy, points, whole
 from hf_transfer_kit.transferability.result import Candidate, Control, no_gain
 

@@ -4,8 +4,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hf_transfer_kit.comparison.arms import short_model_name
 from hf_transfer_kit.comparison.estimate import Estimate
+from hf_transfer_kit.plan.specs import short_model_name
 from hf_transfer_kit.reporting.quantities import accuracy, points, seconds, whole
 from hf_transfer_kit.transferability.result import Candidate, Ranking
 from hf_transfer_kit.transferability.verdict import LIMITS

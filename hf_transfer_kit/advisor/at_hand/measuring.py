@@ -30,8 +30,8 @@ def evidence_of(ranking: Ranking, held_out: Estimate | None = None) -> Evidence:
     Args:
         held_out: accuracy of the first choice on validation rows (see `transferability.held_out`).
     """
-    best = next((each for each in ranking.candidates if each.model.name == ranking.advised), None)
-    first = best or ranking.candidates[0]
+    first = ranking.first_choice
+    best = None if ranking.advised is None else first
     validation = None if held_out is None else _control(Control(name="validation", accuracy=held_out))
     return Evidence(
         data=ranking.data, rows=ranking.rows, frozen=_frozen(best, held_out), model=first.model.name,

@@ -102,9 +102,7 @@ class Workbench:
             on_progress=on_progress,
         )  # fmt: skip
         self.ranking = replace(ranking, data=spec.path)
-        first = next(
-            (each for each in ranking.candidates if each.model.name == ranking.advised), ranking.candidates[0]
-        )
+        first = ranking.first_choice
         held_out = held_out_accuracy(loaded, spec, ModelSpec(name=first.model.name), first.layer, max_rows=rows)
         self.evidence = evidence_of(self.ranking, held_out)
         return self.ranking

@@ -115,7 +115,7 @@ def what_if(facts: TaskFacts, supposed: Mapping[str, Any], advise: Advise) -> st
     found = changes(before, after)
     if not found:
         return f"With {said}: the advice stays the same, {METHODS.get(before.method, before.method)}."
-    lines = [f"{change.what}: {change.before} -> {change.after}" for change in found]
+    lines = [str(change) for change in found]
     return "\n".join([f"With {said} (only supposed, your facts stay as they are):", *lines])
 
 

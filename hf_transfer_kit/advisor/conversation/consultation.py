@@ -86,7 +86,7 @@ class Consultation:
         lines = [f"Measured on {evidence.rows:,} training rows: {evidence.sentence}", *evidence.cautions]
         lines += [each.text for each in after.reasons if each.rule == "M4"]
         if found := changes(before, after):
-            lines += ["The advice changes:", *(f"{each.what}: {each.before} -> {each.after}" for each in found)]
+            lines += ["The advice changes:", *map(str, found)]
         else:
             lines.append("The measurement agrees with the rules.")
         state, answer = inform(self.state, {}, lines, later.advise(memory_of))

@@ -176,7 +176,7 @@ def _finish(
     if enough and _is_enough(before):
         change = changes(_advice(before, advise), advice)
         if change:
-            lines += ["The advice changes:", *(f"{each.what}: {each.before} -> {each.after}" for each in change)]
+            lines += ["The advice changes:", *map(str, change)]
         elif after.facts != before.facts:
             lines.append("The advice stays the same.")
     said = tuple(lines)

@@ -12,7 +12,7 @@ from hf_transfer_kit.advisor.at_hand.workbench import Saved
 from hf_transfer_kit.advisor.conversation.dialogue import Reply
 from hf_transfer_kit.advisor.conversation.wording import METHODS
 from hf_transfer_kit.advisor.evidence import Evidence, Measured
-from hf_transfer_kit.advisor.knowledge.models import short_name
+from hf_transfer_kit.plan.specs import short_model_name
 
 MOST_REASONS = 8  # shown; the first ones are the ones that decide
 
@@ -119,7 +119,7 @@ def _evidence(evidence: Evidence) -> list[RenderableType]:
         table.add_column(name, justify="left" if name in ("frozen", "") else "right", overflow="fold")
     for each in (*evidence.candidates, *evidence.controls):
         numbers = f"{each.accuracy:.3f}", f"{each.low:.3f} to {each.high:.3f}"
-        table.add_row(*map(Text, (short_name(each.name), each.layer or "", *numbers, _word(each, evidence))))
+        table.add_row(*map(Text, (short_model_name(each.name), each.layer or "", *numbers, _word(each, evidence))))
     parts: list[RenderableType] = [table, Text(evidence.sentence)]
     if (held := evidence.held_out) is not None:
         parts.append(

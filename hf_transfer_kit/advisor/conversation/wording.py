@@ -73,6 +73,9 @@ class Change:
     before: str
     after: str
 
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before} -> {self.after}"
+
 
 def describe(facts: TaskFacts) -> str:
     """The facts that are known, in words.

@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from hf_transfer_kit.advisor.advice import ModelAdvice
 from hf_transfer_kit.advisor.knowledge.conditions import Condition
 from hf_transfer_kit.advisor.knowledge.rule_table import read_table
+from hf_transfer_kit.plan.specs import short_model_name
 
 LARGE = 300_000_000  # parameters; transformers above it do not answer in real time
 
@@ -104,16 +105,6 @@ def model_named(name: str) -> KnownModel:
         if name.lower() in (model.key, (model.hub_id or "").lower(), (model.hub_id or "").lower().rpartition("/")[2]):
             return model
     return KnownModel(
-        key=name, name=short_name(name), hub_id=name, family=name, kind="unknown", licence="see its card", kit=True,
-        why="The model you want to start from.",
+        key=name, name=short_model_name(name), hub_id=name, family=name, kind="unknown", licence="see its card",
+        kit=True, why="The model you want to start from.",
     )  # fmt: skip
-
-
-def short_name(name: str) -> str:
-    """The last part of a Hub id or a path.
-
-    Example:
-        >>> short_name("org/model"), short_name("/models/mine/")
-        ('model', 'mine')
-    """
-    return name.rstrip("/").rpartition("/")[2]

@@ -72,7 +72,7 @@ def spoken(checked: CheckedReply, turn: ToolTurn) -> Reply:
     for words, new in turn.quotes:
         said.append(f'Read from "{cleaned(words, 120)}": {describe(TaskFacts(**new))}.')
     if ruled.change:
-        said += ["The advice changes:", *(f"{each.what}: {each.before} -> {each.after}" for each in ruled.change)]
+        said += ["The advice changes:", *map(str, ruled.change)]
     if ruled.advice and (checked.struck or checked.others or ruled.change):
         said.append(f"By the rules: {summary(ruled.advice).splitlines()[0].removeprefix('Advice: ')}")
     asks = [ruled.question.text] if ruled.question else []
