@@ -13,8 +13,11 @@ from typing import Annotated
 import typer
 
 from hf_transfer_kit.commands.advise import advise
+from hf_transfer_kit.commands.app import app as app_command
 from hf_transfer_kit.commands.baseline import baseline
 from hf_transfer_kit.commands.compare import compare
+from hf_transfer_kit.commands.jobs import jobs
+from hf_transfer_kit.commands.launching import HF_JOBS, JOB, check_place, run_on_hub, start_job
 from hf_transfer_kit.commands.rank import rank
 from hf_transfer_kit.commands.shown import carry_out_shown, quiet_libraries
 from hf_transfer_kit.errors import TransferKitError
@@ -42,6 +45,8 @@ app.command()(advise)
 app.command()(compare)
 app.command()(baseline)
 app.command()(rank)
+app.add_typer(jobs, name="jobs")
+app.command("app")(app_command)
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 
@@ -134,6 +139,12 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; else runs/PLAN.")] = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="Only say what the run will take, from 20 steps.")] = False,
     dollars_per_hour: Annotated[float | None, typer.Option(min=0, help="Price of the machine; with --pilot.")] = None,
+    on: Annotated[str, typer.Option(help="here, job (in the background; transfer-kit jobs), or hf-jobs.")] = "here",
+    processes: Annotated[int, typer.Option(help="That share the work; with --on job.")] = 1,
+    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU for each process; with --on job.")] = False,
+    flavor: Annotated[str, typer.Option(help="Of the machine; with --on hf-jobs.")] = "t4-small",
+    timeout: Annotated[str, typer.Option(help="After which the job is ended; with --on hf-jobs.")] = "2h",
+    repo: Annotated[str | None, typer.Option(help="ORG/NAME for the result; with --on hf-jobs.")] = None,
     debug: Debug = False,
 ) -> None:
     """Carry out one plan, a YAML file.
@@ -143,7 +154,12 @@ def run(
     """
     from hf_transfer_kit.plan import TransferPlan
 
+    check_place(on)
     whole = TransferPlan.load(plan)  # a wrong plan is said before what takes seconds to import
+    if on == JOB:
+        return start_job(whole, processes, gpu)
+    if on == HF_JOBS:
+        return run_on_hub(whole, out or Path("runs") / plan.stem, flavor=flavor, timeout=timeout, repo=repo)
     if pilot:
         quiet_libraries()
         from hf_transfer_kit.memory.pilot import pilot as forecast_of

@@ -47,10 +47,11 @@ class RunProgress:
     Args:
         path: of the events; those that are there already belong to earlier attempts and are left out.
         console: where to draw.
+        start: byte of the file to begin at, to show also what is there already; None: its end.
     """
 
-    def __init__(self, path: Path, console: Console):
-        self._path, self._console = path, console
+    def __init__(self, path: Path, console: Console, *, start: int | None = None):
+        self._path, self._console, self._start = path, console, start
         self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"), console=console, transient=True, disable=not console.is_terminal,
@@ -61,7 +62,8 @@ class RunProgress:
         self._stop = threading.Event()
 
     def __enter__(self) -> "RunProgress":
-        start = self._path.stat().st_size if self._path.exists() else 0
+        size = self._path.stat().st_size if self._path.exists() else 0
+        start = size if self._start is None else self._start
         self._thread = threading.Thread(
             target=follow, args=(self._path, self._stop, self.show), kwargs={"start": start}, daemon=True
         )

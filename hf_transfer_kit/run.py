@@ -37,6 +37,7 @@ from hf_transfer_kit.plan import CONTROLS, PROMPTED, TRAINED, Scratch, TransferP
 from hf_transfer_kit.records import Cost, DataIdentity, ModelIdentity, RunRecord
 from hf_transfer_kit.scoring import item_scores, old_skill, old_text_skill, save_scores
 from hf_transfer_kit.tasks import get_task
+from hf_transfer_kit.termination import EXIT_CODE, Terminated, ends_on_sigterm
 
 PLAN_FILE, EVENTS_FILE, LOG_FILE, RECORD_FILE = "plan.yaml", "events.jsonl", "log.txt", "record.json"
 SCORES_FILE, MODEL_FOLDER, CHECKPOINTS_FOLDER = "scores.safetensors", "model", "checkpoints"
@@ -202,7 +203,8 @@ def _model_identity(plan: TransferPlan) -> ModelIdentity | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m hf_transfer_kit.run`; returns its exit code: 0, 2 (an error of the kit), 130 (Ctrl-C).
+    """The command `python -m hf_transfer_kit.run`; returns its exit code: 0, 2 (an error of the kit), 130 (Ctrl-C),
+    143 (SIGTERM, after a checkpoint where it trains).
 
     Only the main process prints; what the libraries print goes to log.txt in the run's folder.
     """
@@ -215,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         plan = TransferPlan.load(options.plan)
         check_folder(plan, folder)
-        with _output_to(folder / LOG_FILE) as terminal:
+        with ends_on_sigterm(), _output_to(folder / LOG_FILE) as terminal:
             _run_shown(plan, folder, terminal if is_main else None)
     except TransferKitError as error:
         if is_main and options.debug:
@@ -223,10 +225,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif is_main:
             sys.stderr.write(f"transfer-kit: {error}\n")
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         if is_main:
             sys.stderr.write("transfer-kit: interrupted; the same command continues where it stopped.\n")
-        return 130
+        return EXIT_CODE if isinstance(interruption, Terminated) else 130
     if is_main:
         sys.stdout.write(f"{folder / RECORD_FILE}\n")
     return 0

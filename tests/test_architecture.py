@@ -31,6 +31,7 @@ LEVELS = [
         "freezing",
         "interpolation",
         "continual",
+        "termination",
     ],
     [
         "data",
@@ -47,13 +48,14 @@ LEVELS = [
     ],
     ["approaches", "reporting"],
     ["run", "progress", "scoring", "memory"],
-    ["study", "prediction", "demo", "advisor"],
+    ["study", "prediction", "demo", "advisor", "launch"],
     ["options", "prompt_options"],
+    ["app"],
     ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "options", "prompt_options",
-    "cli", "commands", "__init__",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "launch", "options",
+    "prompt_options", "cli", "commands", "__init__",
 ]  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from hf_transfer_kit.callbacks.hosting.host import FOLDER as CALLBACKS_FOLDER
 from hf_transfer_kit.errors import MissingExtraError, PlanError, UnsupportedSetupError, did_you_mean
 from hf_transfer_kit.events import EventWriter
 from hf_transfer_kit.plan import Training
+from hf_transfer_kit.termination import Terminated, a_checkpoint_first, termination_asked
 
 BEST_FILE = "best.safetensors"
 MOST_EVALUATIONS = 10  # of a short run with many passes; longer ones evaluate once an epoch
@@ -43,7 +44,8 @@ class OrderedTrainer(Trainer):
 
 
 class LoopCallback(TrainerCallback):
-    """Keeps the best weights, stops when validation no longer improves, checkpoints by the clock, says how far it is.
+    """Keeps the best weights, stops when validation no longer improves, checkpoints by the clock and when it has to
+    end, says how far it is.
 
     Args:
         stage: what it calls the training in events.
@@ -62,6 +64,7 @@ class LoopCallback(TrainerCallback):
         self._trained: dict[str, torch.Tensor] = {}
         self._best: dict[str, torch.Tensor] = {}
         self._last_saved = time.monotonic()
+        self._ending = False  # it was asked to end: one more checkpoint
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, optimizer: Any, **kwargs: Any) -> None:
         self._trained = _state(model, optimizer)
@@ -74,6 +77,8 @@ class LoopCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._events.progress(self._stage, state.global_step, state.max_steps)
+        if self._any(args, termination_asked()):
+            self._ending = control.should_save = control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
         numbers = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
@@ -94,14 +99,19 @@ class LoopCallback(TrainerCallback):
         epochs = [entry["epoch"] for entry in state.log_history if "eval_nll" in entry]
         waited = min(since_best, sum(epoch > self._patient_until + 1e-6 for epoch in epochs))
         control.should_training_stop = control.should_training_stop or waited >= self._training.patience
-        control.should_save = not control.should_training_stop and self._is_time(args)
+        control.should_save = self._ending or (not control.should_training_stop and self._is_time(args))
 
     def _is_time(self, args: Any) -> bool:
-        due = torch.tensor(float(time.monotonic() - self._last_saved >= self._training.checkpoint_seconds))
-        if args.world_size > 1:
-            due = due.to(args.device)
-            torch.distributed.broadcast(due, src=0)
-        return bool(due)
+        due = time.monotonic() - self._last_saved >= self._training.checkpoint_seconds
+        return self._any(args, due and args.process_index == 0)
+
+    def _any(self, args: Any, here: bool) -> bool:
+        """Whether it is so in any process: all must save, or none."""
+        if args.world_size == 1:
+            return here
+        anywhere = torch.tensor(float(here), device=args.device)
+        torch.distributed.all_reduce(anywhere, op=torch.distributed.ReduceOp.MAX)
+        return bool(anywhere)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
@@ -114,6 +124,8 @@ class LoopCallback(TrainerCallback):
         self._last_saved = time.monotonic()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._ending:
+            raise Terminated
         with torch.no_grad():
             for name, value in self._trained.items():
                 value.copy_(self._best[name])
@@ -196,6 +208,7 @@ def train(
         PlanError: the batch size cannot be spread evenly over processes and micro-batches, a tracker is unknown, or
             training diverges.
         MissingExtraError: a tracker's package is not installed.
+        Terminated: SIGTERM came; a checkpoint is written.
         UnsupportedSetupError: the model cannot do gradient checkpointing.
     """
     _check_setup(training, model)
@@ -212,7 +225,8 @@ def train(
         data_collator=train_rows.collate, compute_loss_func=loss_per_labelled_row, compute_metrics=_metrics,
         optimizers=(optimizer, None), callbacks=[loop, *callbacks],
     )  # fmt: skip
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with a_checkpoint_first():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # takes bf16 autocast out of its forward again
     return trainer
 

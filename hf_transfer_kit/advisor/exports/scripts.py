@@ -108,12 +108,15 @@ _JOB = '''# /// script
 
 import argparse
 import json
+import threading
+from dataclasses import asdict
 from pathlib import Path
 
 from huggingface_hub import HfApi
 
 from hf_transfer_kit import TransferPlan
 from hf_transfer_kit.metrics import accuracy
+from hf_transfer_kit.progress import follow
 from hf_transfer_kit.run import run
 
 parser = argparse.ArgumentParser()
@@ -122,6 +125,7 @@ parser.add_argument("--data", help="path of the data, where it is not the plan's
 parser.add_argument("--old-data", help="the same of the old data")
 parser.add_argument("--model", help="the same of the model")
 parser.add_argument("--out", type=Path, default=Path("run"), help="folder of the run")
+parser.add_argument("--events", action="store_true", help="print what the run says as lines of JSON")
 asked = parser.parse_args()
 mapping = json.loads(PLAN_AS_JSON)
 if asked.data:
@@ -130,7 +134,17 @@ if asked.old_data:
     mapping["old_data"]["path"] = asked.old_data
 if asked.model:
     mapping["model"]["name"] = asked.model
-record = run(TransferPlan.from_mapping(mapping), asked.out)
+ended = threading.Event()
+show = lambda event: print(json.dumps(asdict(event)), flush=True)
+printer = threading.Thread(target=follow, args=(asked.out / "events.jsonl", ended, show), daemon=True)
+if asked.events:
+    printer.start()
+try:
+    record = run(TransferPlan.from_mapping(mapping), asked.out)
+finally:
+    ended.set()
+    if asked.events:
+        printer.join()
 print(f"test accuracy {accuracy(record.test.labels, record.test.predictions):.4f}")
 if asked.repo:
     HfApi().create_repo(asked.repo, private=True, exist_ok=True)

@@ -1,0 +1,92 @@
+"""The page: four tabs, what goes from one to another, and the two public endpoints."""
+
+import secrets
+from typing import Any
+
+import gradio as gr
+
+from hf_transfer_kit.advisor.rules import advise as advise_on
+from hf_transfer_kit.app.advisor_tab import advisor_tab
+from hf_transfer_kit.app.baseline_tab import baseline_tab
+from hf_transfer_kit.app.chosen_data import ChosenData
+from hf_transfer_kit.app.compare_tab import compare_tab
+from hf_transfer_kit.app.settings import Settings, is_owner
+from hf_transfer_kit.app.train_tab import handed_over, train_tab
+from hf_transfer_kit.errors import TransferKitError
+from hf_transfer_kit.plan import TransferPlan
+
+TITLE = "hf-transfer-kit"
+SECRET = "hf-transfer-kit"  # not secret: it lets a browser read what it kept after the server was started again
+HEAD = "# hf-transfer-kit\nAdvice with its reasons, what a prompt gives, one plan, one verdict."
+QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def page(settings: Settings) -> gr.Blocks:
+    """The app, not started."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as blocks:
+        consultation = gr.BrowserState(None, storage_key="tk-consultation", secret=SECRET)
+        owner = gr.BrowserState("", storage_key="tk-owner", secret=SECRET)
+        gr.Markdown(HEAD, elem_id="head")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Advisor", id="advisor"):
+                advisor = advisor_tab(settings, consultation, blocks)
+            with gr.Tab("Baseline", id="baseline"):
+                baseline = baseline_tab(settings, owner)
+            with gr.Tab("Train", id="train"):
+                train = train_tab(settings, baseline.chosen)
+            with gr.Tab("Compare", id="compare") as comparing:
+                compare_tab(settings, owner, comparing)
+        advisor.to_baseline.click(_to_baseline, advisor.plan, [tabs, baseline.model], **QUICK)
+        advisor.to_training.click(_to_training, [advisor.plan, baseline.chosen], [tabs, train.plan], **QUICK)
+        blocks.load(known_owner, owner, owner, **QUICK)
+        blocks.load(_first_tab, None, tabs, **QUICK)
+        gr.api(advise, api_name="advise", concurrency_limit=4)
+        gr.api(plan, api_name="plan", concurrency_limit=4)
+    return blocks
+
+
+def advise(task: str) -> dict[str, Any]:
+    """Advice on a task in a few words: method, models, settings, reasons with sources, what would change it, a plan.
+
+    Args:
+        task: for example "5k tweets, 3 classes, one T4".
+    """
+    try:
+        return advise_on(task[:4000]).to_mapping()
+    except TransferKitError as error:
+        raise gr.Error(str(error)) from error
+
+
+def plan(task: str) -> str:
+    """The plan for a task in a few words, as YAML for `transfer-kit run`.
+
+    Args:
+        task: for example "5k tweets, 3 classes, one T4".
+    """
+    try:
+        found = advise_on(task[:4000]).plan
+    except TransferKitError as error:
+        raise gr.Error(str(error)) from error
+    if found is None:
+        raise gr.Error("the kit has no plan for this task; /advise says what to do.")
+    return TransferPlan.from_mapping(found).to_yaml()
+
+
+def known_owner(owner: str) -> str:
+    """The mark of a browser; a new one where it has none."""
+    return owner if is_owner(owner) else secrets.token_hex(16)
+
+
+def _first_tab(request: gr.Request) -> gr.Tabs:
+    """The tab of the address: ?tab=compare."""
+    wanted = request.query_params.get("tab", "advisor") if request else "advisor"
+    return gr.Tabs(selected=wanted if wanted in ("advisor", "baseline", "train", "compare") else "advisor")
+
+
+def _to_baseline(plan_yaml: str) -> list[Any]:
+    model = TransferPlan.from_yaml(plan_yaml).model if plan_yaml else None
+    return [gr.Tabs(selected="baseline"), gr.skip() if model is None else model.name]
+
+
+def _to_training(plan_yaml: str, chosen: ChosenData | None) -> list[Any]:
+    return [gr.Tabs(selected="train"), handed_over(plan_yaml, chosen)]

@@ -1,0 +1,1 @@
+"""Jobs: runs that go on without the terminal or page that started them; on this machine, or as HF Jobs."""

