@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 
 from hf_transfer_kit.advisor.rules import advise as advise_on
-from hf_transfer_kit.app.advisor_tab import advisor_tab
-from hf_transfer_kit.app.baseline_tab import baseline_tab
-from hf_transfer_kit.app.chosen_data import ChosenData
-from hf_transfer_kit.app.compare_tab import compare_tab
-from hf_transfer_kit.app.settings import Settings, is_owner
-from hf_transfer_kit.app.train_tab import handed_over, train_tab
+from hf_transfer_kit.app.advisor.tab import advisor_tab
+from hf_transfer_kit.app.baseline.tab import baseline_tab
+from hf_transfer_kit.app.compare.tab import compare_tab
+from hf_transfer_kit.app.data.chosen import ChosenData
+from hf_transfer_kit.app.settings import Settings, is_mark
+from hf_transfer_kit.app.train.tab import handed_over, train_tab
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.plan import TransferPlan
 
@@ -74,7 +74,7 @@ def plan(task: str) -> str:
 
 def known_owner(owner: str) -> str:
     """The mark of a browser; a new one where it has none."""
-    return owner if is_owner(owner) else secrets.token_hex(16)
+    return owner if is_mark(owner) else secrets.token_hex(16)
 
 
 def _first_tab(request: gr.Request) -> gr.Tabs:

@@ -25,5 +25,5 @@ def app(
 
     quiet_libraries()
     settings = Settings.from_environment()
-    settings = replace(settings, public=settings.public or share, runs=out or settings.runs)
+    settings = replace(settings, shared=settings.shared or share, runs=out or settings.runs)
     launch(settings, port=port, share=share)

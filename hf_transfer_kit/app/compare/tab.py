@@ -6,8 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from hf_transfer_kit.app.baseline_result import verdict_card
-from hf_transfer_kit.app.finished_runs import FinishedRun, chosen_runs, compare_runs, finished_runs, weights_hash
+from hf_transfer_kit.app.baseline.result import verdict_card
+from hf_transfer_kit.app.compare.finished_runs import (
+    FinishedRun,
+    chosen_runs,
+    compare_runs,
+    finished_runs,
+    weights_hash,
+)
 from hf_transfer_kit.app.markup import card, note, section, table
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.errors import TransferKitError
@@ -29,16 +35,16 @@ def compare_tab(settings: Settings, owner: gr.BrowserState, tab: gr.Tab) -> None
     result = gr.HTML(elem_id="compare-result")
 
     def listed(mine: str, chosen: list[str] | None) -> Any:
-        found = finished_runs(settings.runs_of(mine))
+        found = finished_runs(settings.runs / settings.owner_of(mine))
         ids = [run.id for run in found]
         return gr.Dropdown(choices=choices(found), value=[each for each in chosen or [] if each in ids])
 
     def newest(mine: str) -> Any:
-        found = finished_runs(settings.runs_of(mine))
+        found = finished_runs(settings.runs / settings.owner_of(mine))
         return gr.Dropdown(choices=choices(found), value=on_the_split_of_the_first(found))
 
     def shown(mine: str, chosen: list[str] | None) -> list[Any]:
-        page, file = compared(settings.runs_of(mine), chosen or [])
+        page, file = compared(settings.runs / settings.owner_of(mine), chosen or [])
         return [page, gr.DownloadButton(value=file, interactive=file is not None)]
 
     tab.select(listed, [owner, runs], runs, show_progress="hidden", **PRIVATE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_transfer_kit.app.chosen_data import SUFFIXES
+from hf_transfer_kit.app.data.chosen import SUFFIXES
 from hf_transfer_kit.app.markup import card
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.demo import MODEL
@@ -110,7 +110,7 @@ def prompt_part(settings: Settings) -> PromptPart:
         with gr.Row():
             calibration = gr.Dropdown(label="Calibration", choices=list(CALIBRATIONS), value="batch")
             row = gr.Number(label="Test row in the preview", value=1, minimum=1, precision=0)
-        with gr.Row(visible=not settings.public):
+        with gr.Row(visible=not settings.shared):
             url = gr.Textbox(label="Address of a server that answers", placeholder="http://127.0.0.1:8000/v1")
             price = gr.Textbox(label="Its price, dollars per million tokens in, out", placeholder="0.15,0.60")
             dollars = gr.Number(label="Most dollars to spend", value=None, minimum=0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hf_transfer_kit.app.chosen_data import ChosenData
+from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import PlanError, TransferKitError
 from hf_transfer_kit.events import Event

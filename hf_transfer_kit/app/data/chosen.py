@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_transfer_kit.app.hub_names import data_name, is_hub_name
+from hf_transfer_kit.app.data.hub_names import data_name, is_hub_name
 from hf_transfer_kit.demo import demo_data
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.plan import DataSpec, TransferPlan

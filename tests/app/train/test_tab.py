@@ -2,8 +2,8 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from hf_transfer_kit.app.chosen_data import demo
-from hf_transfer_kit.app.train_tab import checked, filled, handed_over
+from hf_transfer_kit.app.data.chosen import demo
+from hf_transfer_kit.app.train.tab import checked, filled, handed_over
 from hf_transfer_kit.plan import DataSpec, Full, ModelSpec, TransferPlan
 from hf_transfer_kit.plan.specs import YOUR_DATA
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from hf_transfer_kit.app.baseline_run import Progress, Request
-from hf_transfer_kit.app.chosen_data import ChosenData, Look, loaded
-from hf_transfer_kit.app.hub_names import model_name
+from hf_transfer_kit.app.baseline.prompt_preview import Asking, preview, prompt_of, usual_asking
+from hf_transfer_kit.app.baseline.run import Progress, Request
+from hf_transfer_kit.app.data.chosen import ChosenData, Look, loaded
+from hf_transfer_kit.app.data.hub_names import model_name
 from hf_transfer_kit.app.markup import card, escape, items, note, section, table
-from hf_transfer_kit.app.prompt_preview import Asking, preview, prompt_of, usual_asking
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.errors import DataError, PlanError, RemoteError, TransferKitError
 from hf_transfer_kit.options import words
@@ -47,7 +47,7 @@ def model_of(fields: Fields, settings: Settings) -> ModelSpec:
     url = fields.url.strip()
     if not url:
         return ModelSpec(name=model_name(fields.model))
-    if settings.public:
+    if settings.shared:
         raise RemoteError("a server's address can only be named in an app of your own; leave it empty.")
     price = fields.price.strip() or None
     if price not in (None, "0") and not fields.max_dollars:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_transfer_kit.app.chosen_data import shown
+from hf_transfer_kit.app.data.chosen import shown
 from hf_transfer_kit.app.markup import card, escape, note, section, table
 from hf_transfer_kit.comparison.arms import Arm, group
 from hf_transfer_kit.comparison.result import Comparison

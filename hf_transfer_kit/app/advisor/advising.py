@@ -10,7 +10,7 @@ from hf_transfer_kit.advisor.conversation.dialogue import OPENING, inform
 from hf_transfer_kit.advisor.conversation.dialogue_state import DialogueState
 from hf_transfer_kit.advisor.conversation.wording import say
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.app.hub_names import is_hub_name
+from hf_transfer_kit.app.data.hub_names import is_hub_name
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.plan import TransferPlan
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from hf_transfer_kit.app.advice_card import advice_card
-from hf_transfer_kit.app.advising import Consultation, Shown, restored, shown, told, with_chips
+from hf_transfer_kit.app.advisor.advice_card import advice_card
+from hf_transfer_kit.app.advisor.advising import Consultation, Shown, restored, shown, told, with_chips
 from hf_transfer_kit.app.settings import Settings
 
 EXAMPLES = (

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from hf_transfer_kit.advisor.exports.plan_export import launch_command
-from hf_transfer_kit.app.chosen_data import ChosenData, for_the_page, for_the_run
+from hf_transfer_kit.app.data.chosen import ChosenData, for_the_page, for_the_run
 from hf_transfer_kit.app.markup import note
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.errors import TransferKitError

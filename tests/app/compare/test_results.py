@@ -5,11 +5,10 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 from synthetic_records import make_record
 
-from hf_transfer_kit.app.baseline_result import answers_card, per_class, wrong_answers
-from hf_transfer_kit.app.compare_tab import choices, compared, on_the_split_of_the_first
-from hf_transfer_kit.app.finished_runs import chosen_runs, finished_runs, weights_hash
-from hf_transfer_kit.app.settings import Settings
-from hf_transfer_kit.errors import FormatError, OutputError
+from hf_transfer_kit.app.baseline.result import answers_card, per_class, wrong_answers
+from hf_transfer_kit.app.compare.finished_runs import chosen_runs, finished_runs, weights_hash
+from hf_transfer_kit.app.compare.tab import choices, compared, on_the_split_of_the_first
+from hf_transfer_kit.errors import FormatError
 
 RIGHT = [1] * 12 + [0] * 8
 
@@ -120,19 +119,3 @@ def test_the_hash_of_what_answers_changes_with_its_weights(runs):
 
     assert len(before) == 12
     assert weights_hash(runs, one) != before
-
-
-def test_strangers_have_folders_of_their_own(tmp_path):
-    settings = Settings(runs=tmp_path, public=True)
-
-    assert settings.runs_of("0" * 32) != settings.runs_of("1" * 32)
-    for wrong in ("", "..", "../" + "0" * 29, "0" * 31 + "\n"):
-        with pytest.raises(OutputError):
-            settings.runs_of(wrong)
-    assert Settings(runs=tmp_path).runs_of("") == tmp_path
-
-
-def test_a_space_is_public_until_its_owner_says_otherwise():
-    assert Settings.from_environment({"SPACE_ID": "a/b"}).public
-    assert not Settings.from_environment({"SPACE_ID": "a/b", "TRANSFER_KIT_ALLOW_LAUNCH": "1"}).public
-    assert not Settings.from_environment({}).public

@@ -1,8 +1,8 @@
 import pytest
 
-from hf_transfer_kit.app import baseline_run
-from hf_transfer_kit.app.baseline_run import BaselineRun, Progress, Request, start, study_of
-from hf_transfer_kit.app.chosen_data import demo
+from hf_transfer_kit.app.baseline import run as baseline_run
+from hf_transfer_kit.app.baseline.run import BaselineRun, Progress, Request, start, study_of
+from hf_transfer_kit.app.data.chosen import demo
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.events import Event
 from hf_transfer_kit.plan import ModelSpec

@@ -2,9 +2,9 @@ import csv
 
 import pytest
 
-from hf_transfer_kit.app.baseline_form import Fields, model_of, most_shots, prompt_shown
-from hf_transfer_kit.app.chosen_data import demo, loaded
-from hf_transfer_kit.app.prompt_preview import Asking, preview, prompt_of
+from hf_transfer_kit.app.baseline.form import Fields, model_of, most_shots, prompt_shown
+from hf_transfer_kit.app.baseline.prompt_preview import Asking, preview, prompt_of
+from hf_transfer_kit.app.data.chosen import demo, loaded
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.errors import ModelError, PlanError, PromptError, RemoteError
 from hf_transfer_kit.prompting.built_in import built_in
@@ -36,7 +36,7 @@ def test_a_text_with_template_signs_stays_as_it_is(tmp_path):
     file = tmp_path / "odd.csv"
     with open(file, "w", newline="", encoding="utf-8") as opened:
         csv.writer(opened).writerows([("text", "label"), *(("{{ 7 * 7 }}" + str(i), i % 2) for i in range(60))])
-    from hf_transfer_kit.app.chosen_data import uploaded
+    from hf_transfer_kit.app.data.chosen import uploaded
 
     assert "{{ 7 * 7 }}" in preview(loaded(uploaded(str(file))), CAUSAL, "{{ input }}", 0)
 
@@ -79,7 +79,7 @@ def test_no_server_can_be_named_where_strangers_are():
 
     assert model_of(fields, Settings()).remote.url == fields.url
     with pytest.raises(RemoteError, match="app of your own"):
-        model_of(fields, Settings(public=True))
+        model_of(fields, Settings(shared=True))
 
 
 def test_money_needs_a_limit():

@@ -1,7 +1,7 @@
 import pytest
 
-from hf_transfer_kit.app.baseline_form import data_card
-from hf_transfer_kit.app.chosen_data import (
+from hf_transfer_kit.app.baseline.form import data_card
+from hf_transfer_kit.app.data.chosen import (
     ChosenData,
     demo,
     for_the_page,

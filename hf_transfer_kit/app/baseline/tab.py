@@ -7,8 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_transfer_kit.app import chosen_data
-from hf_transfer_kit.app.baseline_form import (
+from hf_transfer_kit.app.baseline.form import (
     Fields,
     data_card,
     progress_bar,
@@ -16,10 +15,11 @@ from hf_transfer_kit.app.baseline_form import (
     request_of,
     usual_template,
 )
-from hf_transfer_kit.app.baseline_layout import DataPart, PromptPart, data_part, prompt_part, result_part
-from hf_transfer_kit.app.baseline_result import answers_card, arms_in, verdict_card
-from hf_transfer_kit.app.baseline_run import COMPARISON_FOLDER, BaselineRun, Progress, start
-from hf_transfer_kit.app.chosen_data import ChosenData, loaded, look_at
+from hf_transfer_kit.app.baseline.layout import DataPart, PromptPart, data_part, prompt_part, result_part
+from hf_transfer_kit.app.baseline.result import answers_card, arms_in, verdict_card
+from hf_transfer_kit.app.baseline.run import COMPARISON_FOLDER, BaselineRun, Progress, start
+from hf_transfer_kit.app.data import chosen as chosen_data
+from hf_transfer_kit.app.data.chosen import ChosenData, loaded, look_at
 from hf_transfer_kit.app.markup import note
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.comparison.result import Comparison
@@ -125,7 +125,7 @@ def measured(
     yield [progress_bar(Progress(text="Starting")), "", SAME, "", gr.Accordion(visible=False), "", ""]
     name = ""
     try:
-        run = start(request_of(data, fields, settings), settings.runs_of(owner))
+        run = start(request_of(data, fields, settings), settings.runs / (settings.owner_of(owner) or "mine"))
         name = at_work.add(run)
         for said in run.news():
             if isinstance(said, Progress):

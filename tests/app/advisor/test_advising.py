@@ -5,8 +5,8 @@ import pytest
 from hf_transfer_kit.advisor.advice import Advice
 from hf_transfer_kit.advisor.conversation.consultation import Consultation
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.app.advice_card import advice_card
-from hf_transfer_kit.app.advising import MOST_TURNS, restored, shown, told, with_chips
+from hf_transfer_kit.app.advisor.advice_card import advice_card
+from hf_transfer_kit.app.advisor.advising import MOST_TURNS, restored, shown, told, with_chips
 from hf_transfer_kit.plan import TransferPlan
 
 SCRIPT = "<script>alert(1)</script>"

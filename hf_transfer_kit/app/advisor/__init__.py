@@ -1,0 +1,1 @@
+"""The Advisor tab: the conversation, what is known, the advice, what was measured."""

@@ -1,0 +1,1 @@
+"""The Baseline tab: what a prompt gives."""

@@ -1,0 +1,1 @@
+"""The Compare tab: finished runs side by side."""

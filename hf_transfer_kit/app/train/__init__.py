@@ -1,0 +1,1 @@
+"""The Train tab: the plan, what it will need, the run."""
