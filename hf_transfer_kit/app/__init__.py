@@ -1,7 +1,7 @@
 """The app: advice, baseline, training and comparison in a browser. Importing this imports no gradio yet."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.errors import MissingExtraError
@@ -27,17 +27,17 @@ def build(settings: Settings | None = None) -> "gradio.Blocks":
     return page(settings or Settings.from_environment())
 
 
-def launch(settings: Settings | None = None, *, port: int | None = None, share: bool = False, **more: Any) -> Any:
-    """Starts the app; see `serving.serve`.
+def launch(settings: Settings | None = None, *, port: int | None = None, share: bool = False) -> None:
+    """Starts the app, and goes on until Ctrl-C; see `serving.start`.
 
     Raises:
         MissingExtraError: gradio is not installed.
-        OSError: the port is taken.
+        OutputError: the port is taken, or there is no folder for the runs.
     """
     _import_gradio()
     from hf_transfer_kit.app.serving import serve
 
-    return serve(settings or Settings.from_environment(), port=port, share=share, **more)
+    serve(settings or Settings.from_environment(), port=port, share=share)
 
 
 def _import_gradio() -> None:

@@ -1,11 +1,16 @@
+import runpy
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hf_transfer_kit import app
 from hf_transfer_kit.app.settings import Settings
-from hf_transfer_kit.errors import MissingExtraError
+from hf_transfer_kit.errors import MissingExtraError, OutputError
+
+SPACE = Path(__file__).parents[2] / "spaces_app"
 
 
 def test_without_gradio_the_way_out_is_said(monkeypatch):
@@ -25,6 +30,29 @@ def test_the_command_says_it_in_one_line_without_gradio():
     assert ended.stderr.splitlines() == [
         'transfer-kit: the app needs gradio; install it: pip install "hf-transfer-kit[app]"'
     ]
+
+
+def test_a_port_that_is_taken_and_a_folder_of_others_are_said_in_one_line(tmp_path):
+    pytest.importorskip("gradio")
+    from hf_transfer_kit.app.serving import start
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OutputError, match=r"port \d+ is taken; give another: --port"):
+            start(Settings(runs=tmp_path), port=taken.getsockname()[1])
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot be written .* --out"):
+        start(Settings(runs=tmp_path / "file" / "runs"))
+
+
+@pytest.mark.parametrize(("line", "duplicated"), [("", False), ("duplicated_from: org/name\n", True)])
+def test_a_copy_of_the_space_is_known_by_its_card(tmp_path, line, duplicated):
+    card = (SPACE / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(card.replace("---\n", f"---\n{line}", 1), encoding="utf-8")
+    space = runpy.run_path(str(SPACE / "app.py"))
+
+    assert space["is_duplicate"](tmp_path / "README.md") is duplicated
 
 
 def test_only_advise_and_plan_are_public(tmp_path):
