@@ -18,6 +18,7 @@ from hf_transfer_kit.commands.baseline import baseline
 from hf_transfer_kit.commands.compare import compare
 from hf_transfer_kit.commands.jobs import jobs
 from hf_transfer_kit.commands.launching import HF_JOBS, JOB, check_place, run_on_hub, start_job
+from hf_transfer_kit.commands.publish import card, push
 from hf_transfer_kit.commands.rank import rank
 from hf_transfer_kit.commands.shown import carry_out_shown, quiet_libraries
 from hf_transfer_kit.errors import TransferKitError
@@ -45,6 +46,8 @@ app.command()(advise)
 app.command()(compare)
 app.command()(baseline)
 app.command()(rank)
+app.command()(card)
+app.command()(push)
 app.add_typer(jobs, name="jobs")
 app.command("app")(app_command)
 

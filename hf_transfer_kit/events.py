@@ -21,6 +21,7 @@ from hf_transfer_kit.errors import FormatError
 
 FORMAT = "hf_transfer_kit.events"
 VERSION = 1
+BLOCK_BYTES = 2**17  # read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,14 +143,21 @@ class EventFollower:
 
     def new(self) -> list[Event]:
         """The events of the lines finished since the last call, in order."""
+        return [event for block in self.blocks() for event in block]
+
+    def blocks(self) -> Iterator[list[Event]]:
+        """The same, a block of lines at a time, so that a long file is never in memory as a whole."""
         if not self._path.exists():
-            return []
+            return
         with open(self._path, "rb") as file:
             file.seek(self._position)
-            *lines, _ = file.read().split(b"\n")  # what follows the last line break is not whole yet
-        self._position += sum(len(line) + 1 for line in lines)
-        events = (parse_event(line.decode("utf-8", errors="replace"), where=str(self._path)) for line in lines)
-        return [event for event in events if event is not None]
+            whole = True
+            while whole and (lines := file.readlines(BLOCK_BYTES)):
+                whole = lines[-1].endswith(b"\n")  # else the writer is in the middle of it
+                lines = lines if whole else lines[:-1]
+                self._position += sum(map(len, lines))
+                events = (parse_event(line.decode("utf-8", errors="replace"), where=str(self._path)) for line in lines)
+                yield [event for event in events if event is not None]
 
 
 def read_events(path: Path) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import FormatError, did_you_mean
@@ -45,25 +46,48 @@ def predict(folder: Path | str, arguments: Sequence[str]) -> list[Prediction]:
     run = answering_run(folder)
     record = RunRecord.load(run / RECORD_FILE)
 
-    import numpy as np  # what follows takes seconds to import: wrong folders are said before
-
-    from hf_transfer_kit.approaches import FITS
-    from hf_transfer_kit.metrics import apply_temperature
     from hf_transfer_kit.tasks import get_task
 
-    task = get_task(record.task)
-    inputs = task.read_inputs(arguments)
-    predictor = FITS[type(record.plan.approach)].load(record, run / "model")
-    probabilities = np.exp(apply_temperature(predictor.logits(inputs), record.temperature))
-    names = record.label_names
-    return [
-        Prediction(
-            shown=task.show(value),
-            label=names[int(row.argmax())],
-            probabilities={names[i]: float(row[i]) for i in np.argsort(-row, kind="stable")},
-        )
-        for value, row in zip(inputs, probabilities, strict=True)
-    ]
+    inputs = get_task(record.task).read_inputs(arguments)
+    return LoadedRun(run).answer(inputs)
+
+
+class LoadedRun:
+    """A finished run, ready to answer again and again.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        FormatError: `folder` is not that of a finished run.
+        ModelError: the pre-trained model that the run stands on is gone.
+    """
+
+    def __init__(self, folder: Path):
+        self.record = RunRecord.load(folder / RECORD_FILE)
+
+        from hf_transfer_kit.approaches import FITS  # takes seconds to import: wrong folders are said before
+
+        saved = folder / "model"  # a run's; one that was pushed to the Hub has no folder in the folder
+        self._predictor = FITS[type(self.record.plan.approach)].load(self.record, saved if saved.is_dir() else folder)
+
+    def answer(self, inputs: Sequence[Any]) -> list[Prediction]:
+        """One answer per input: texts as they are (never the name of a file), or images as the data sets hold them."""
+        import numpy as np
+
+        from hf_transfer_kit.metrics import apply_temperature
+        from hf_transfer_kit.tasks import get_task
+
+        task, names = get_task(self.record.task), self.record.label_names
+        probabilities = np.exp(apply_temperature(self._predictor.logits(inputs), self.record.temperature))
+        return [
+            Prediction(
+                shown=task.show(value),
+                label=names[int(row.argmax())],
+                probabilities={names[i]: float(row[i]) for i in np.argsort(-row, kind="stable")},
+            )
+            for value, row in zip(inputs, probabilities, strict=True)
+        ]
 
 
 def answering_run(folder: Path | str) -> Path:

@@ -54,7 +54,7 @@ class PromptOptions:
             raise PlanError("--shots names no number; give for example 0,4,16.")
         found = []
         for word in numbers:
-            if not word.isdigit():
+            if not (word.isascii() and word.isdigit()):
                 raise PlanError(f"--shots: '{word}' is no number of examples; give for example 0,4,16.")
             shots = int(word)
             found.append(replace(self, shots=max(shots, 1)).approaches()["few_shot" if shots else "zero_shot"])

@@ -4,8 +4,8 @@
     torchrun --nproc_per_node 2 -m hf_transfer_kit.run plan.yaml --out runs/mine
 
 The folder holds plan.yaml, events.jsonl (progress), log.txt (what the libraries print), record.json (what was
-measured), scores.safetensors (logits of every test and validation item) and model/ (loads again). A folder with a
-record is finished and is left as it is; one without continues from its last checkpoint.
+measured), scores.safetensors (logits of every test and validation item) and model/ (loads again; its README.md is the
+model card). A folder with a record is finished and is left as it is; one without continues from its last checkpoint.
 """
 
 import argparse
@@ -35,9 +35,12 @@ from hf_transfer_kit.metrics import accuracy, fit_temperature
 from hf_transfer_kit.models import identity
 from hf_transfer_kit.plan import CONTROLS, PROMPTED, TRAINED, Scratch, TransferPlan
 from hf_transfer_kit.records import Cost, DataIdentity, ModelIdentity, RunRecord
+from hf_transfer_kit.reporting.model_card import model_card
+from hf_transfer_kit.saved_model import CARD_FILE, model_files, weights_hash
 from hf_transfer_kit.scoring import item_scores, old_skill, old_text_skill, save_scores
 from hf_transfer_kit.tasks import get_task
 from hf_transfer_kit.termination import EXIT_CODE, Terminated, ends_on_sigterm
+from hf_transfer_kit.values import write_text_atomically
 
 PLAN_FILE, EVENTS_FILE, LOG_FILE, RECORD_FILE = "plan.yaml", "events.jsonl", "log.txt", "record.json"
 SCORES_FILE, MODEL_FOLDER, CHECKPOINTS_FOLDER = "scores.safetensors", "model", "checkpoints"
@@ -135,6 +138,8 @@ def _run(plan: TransferPlan, folder: Path, events: EventWriter, spent_before: fl
         old_text=old_text_skill(job, outcome.predictor) if job.old_text is not None else None,
     )
     save_scores(folder / SCORES_FILE, outcome)
+    card = model_card(record, weights=weights_hash(folder / MODEL_FOLDER))
+    write_text_atomically(folder / MODEL_FOLDER / CARD_FILE, card)
     record.save(folder / RECORD_FILE)
     remove_checkpoints(folder / CHECKPOINTS_FOLDER)
 
@@ -179,7 +184,7 @@ def _cost(job: Job, outcome: Outcome, spent_before: float) -> Cost:
         if outcome.remote is None
         else billed_thousand(outcome.remote, len(job.data.test))
     )
-    files = [file for file in (job.folder / MODEL_FOLDER).rglob("*") if file.is_file()]
+    files = model_files(job.folder / MODEL_FOLDER)
     return Cost(
         train_seconds=outcome.train_seconds + spent_before,
         train_cpu_seconds=outcome.train_cpu_seconds,

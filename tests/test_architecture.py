@@ -13,7 +13,17 @@ HEAVY = {"torch", "transformers", "datasets", "accelerate", "peft", "evaluate", 
 
 # Who may import whom: a module imports from its own level and those below. Folders stand for everything in them.
 LEVELS = [
-    ["errors", "values", "plan", "records", "events", "findings", "reporting/quantities", "reporting/label_placement"],
+    [
+        "errors",
+        "values",
+        "plan",
+        "records",
+        "events",
+        "findings",
+        "saved_model",
+        "reporting/quantities",
+        "reporting/label_placement",
+    ],
     [
         "blocks",
         "models",
@@ -48,14 +58,14 @@ LEVELS = [
     ],
     ["approaches", "reporting"],
     ["run", "progress", "scoring", "memory"],
-    ["study", "prediction", "demo", "advisor", "launch"],
+    ["study", "prediction", "demo", "advisor", "launch", "hub_account", "publishing"],
     ["options", "prompt_options"],
     ["app"],
     ["cli", "commands", "__init__"],
 ]
 LIGHT = [  # what the terminal imports before it knows that there is work to do
-    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "launch", "options",
-    "prompt_options", "cli", "commands", "__init__",
+    *LEVELS[0], "comparison", "reporting", "study", "demo", "prediction", "advisor", "launch", "hub_account",
+    "publishing", "options", "prompt_options", "cli", "commands", "__init__",
 ]  # fmt: skip
 
 

@@ -1,8 +1,16 @@
 """Evidence: what was measured on the person's own data, as facts beside those that were told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from hf_transfer_kit.advisor.facts import TaskFacts
+from hf_transfer_kit.errors import FormatError, PlanError
+from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
+
+FORMAT, VERSION = "hf_transfer_kit.evidence", 1
+FILE = "evidence.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +66,25 @@ class Evidence:
         similarity = self.similarity if self.frozen == "no_better" else facts.similarity or self.similarity
         base_model = facts.base_model or self.model
         return replace(facts, frozen=self.frozen, similarity=similarity, base_model=base_model)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As plain values, with `format` and `version` first."""
+        return {"format": FORMAT, "version": VERSION} | dict(to_mapping(self))
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "evidence") -> "Evidence":
+        """The evidence in `mapping`; raises FormatError where it is none."""
+        fields = check_format(mapping, name=FORMAT, version=VERSION, where=where)
+        try:
+            return from_mapping(cls, fields, where)
+        except PlanError as error:
+            raise FormatError(str(error)) from error
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON, atomically."""
+        write_json(path, self.to_mapping())
+
+    @classmethod
+    def load(cls, path: Path) -> "Evidence":
+        """The evidence in a file; raises FormatError where it is none, or is not there."""
+        return cls.from_mapping(read_json(path), str(path))

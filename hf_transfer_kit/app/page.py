@@ -6,12 +6,13 @@ from typing import Any
 import gradio as gr
 
 from hf_transfer_kit.advisor.rules import advise as advise_on
-from hf_transfer_kit.app.advisor.tab import advisor_tab
-from hf_transfer_kit.app.baseline.tab import baseline_tab
+from hf_transfer_kit.app.advisor.tab import advisor_layout, connect_advisor
+from hf_transfer_kit.app.baseline.tab import Remembered, baseline_tab
 from hf_transfer_kit.app.compare.tab import compare_tab
 from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.settings import Settings, is_mark
-from hf_transfer_kit.app.train.tab import handed_over, train_tab
+from hf_transfer_kit.app.train.plan_text import handed_over
+from hf_transfer_kit.app.train.tab import connect_train, train_layout
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.plan import TransferPlan
 
@@ -26,18 +27,32 @@ def page(settings: Settings) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as blocks:
         consultation = gr.BrowserState(None, storage_key="tk-consultation", secret=SECRET)
         owner = gr.BrowserState("", storage_key="tk-owner", secret=SECRET)
+        remembered = Remembered(
+            owner=owner, data=gr.BrowserState(None, storage_key="tk-data", secret=SECRET),
+            fields=gr.BrowserState(None, storage_key="tk-fields", secret=SECRET),
+            job=gr.BrowserState("", storage_key="tk-baseline", secret=SECRET),
+        )  # fmt: skip
+        baseline_ticks, demo_wanted = gr.Timer(2), gr.State(0)
         gr.Markdown(HEAD, elem_id="head")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Advisor", id="advisor"):
-                advisor = advisor_tab(settings, consultation, blocks)
+                advisor = advisor_layout(settings, consultation)
             with gr.Tab("Baseline", id="baseline"):
-                baseline = baseline_tab(settings, owner)
+                baseline = baseline_tab(settings, remembered, baseline_ticks, demo_wanted, blocks)
             with gr.Tab("Train", id="train"):
-                train = train_tab(settings, baseline.chosen)
+                train = train_layout(settings)
             with gr.Tab("Compare", id="compare") as comparing:
-                compare_tab(settings, owner, comparing)
-        advisor.to_baseline.click(_to_baseline, advisor.plan, [tabs, baseline.model], **QUICK)
-        advisor.to_training.click(_to_training, [advisor.plan, baseline.chosen], [tabs, train.plan], **QUICK)
+                compare = compare_tab(settings, owner, comparing, blocks)
+        connect_train(settings, train, baseline.chosen, owner, blocks)
+        train.to_compare.click(lambda: gr.Tabs(selected="compare"), None, tabs, **QUICK).then(
+            compare.show_job, [owner, train.run.run], compare.outputs, **QUICK
+        )
+        connect_advisor(settings, advisor, owner, baseline.chosen, demo_wanted, blocks)
+        advice = advisor.advice
+        advice.to_baseline.click(_to_baseline, advice.plan, [tabs, baseline.model], **QUICK)
+        advice.to_training.click(_to_training, [advice.plan, baseline.chosen], [tabs, train.plan], **QUICK)
+        baseline.to_training.click(lambda: gr.Tabs(selected="train"), None, tabs, **QUICK)
+        advisor.data.choose.click(lambda: gr.Tabs(selected="baseline"), None, tabs, **QUICK)
         blocks.load(known_owner, owner, owner, **QUICK)
         blocks.load(_first_tab, None, tabs, **QUICK)
         gr.api(advise, api_name="advise", concurrency_limit=4)
@@ -79,7 +94,8 @@ def known_owner(owner: str) -> str:
 
 def _first_tab(request: gr.Request) -> gr.Tabs:
     """The tab of the address: ?tab=compare."""
-    wanted = request.query_params.get("tab", "advisor") if request else "advisor"
+    asked = request.query_params if request else {}
+    wanted = asked.get("tab", "train" if "job" in asked else "advisor")
     return gr.Tabs(selected=wanted if wanted in ("advisor", "baseline", "train", "compare") else "advisor")
 
 

@@ -12,6 +12,7 @@ import torch
 from hf_transfer_kit.approaches.approach import Fit, Job, Outcome, Predictor
 from hf_transfer_kit.approaches.build import Built, build, show_geometry
 from hf_transfer_kit.approaches.loop import history, train
+from hf_transfer_kit.approaches.old_watch import old_watch
 from hf_transfer_kit.approaches.operations import training_flops, unit_flops
 from hf_transfer_kit.approaches.prompt_tuning import skip_padding
 from hf_transfer_kit.approaches.protections import protections
@@ -67,13 +68,14 @@ class TrainedFit(Fit):
             )  # fmt: skip
             train_rows.lengths += built.virtual_tokens  # they are computed on like those of the text
             guard = protections(job, built)
+            watch = old_watch(job, built) if short_cut.boundary is None else ()  # old rows have no stored activations
             flops = unit_flops(built.model, train_rows, guard.phases)
             trainable = sum(p.numel() for p in built.model.parameters() if p.requires_grad)
             job.events.write("stage", stage="training", message=f"training {job.plan.method}")
             trainer = train(
                 built.model, built.optimizer, train_rows, validation_rows, job.plan.training,
-                seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events, callbacks=guard.callbacks,
-                patient_until=guard.all_open_after,
+                seed=job.plan.seed, folder=job.folder / "checkpoints", events=job.events,
+                callbacks=(*guard.callbacks, *watch), patient_until=guard.all_open_after,
             )  # fmt: skip
         if short_cut.boundary is not None:
             short_cut.boundary.remove()

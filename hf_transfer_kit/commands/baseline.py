@@ -61,6 +61,7 @@ def baseline(
     validation_share: ValidationShare = 0.15,
     test_share: TestShare = 0.2,
     split_seed: SplitSeed = 0,
+    max_length: Annotated[int, typer.Option(help="Longest text in tokens; longer ones are cut.")] = 128,
     drop_empty: DropEmpty = False,
     drop_rare: DropRare = False,
     debug: Debug = False,
@@ -81,7 +82,7 @@ def baseline(
         data=DataSpec(
             path=data, config=config, revision=revision, task=task, input_column=input_column,
             label_column=label_column, validation_share=validation_share, test_share=test_share,
-            split_seed=split_seed, drop_empty=drop_empty, drop_rare=drop_rare,
+            split_seed=split_seed, max_length=max_length, drop_empty=drop_empty, drop_rare=drop_rare,
         ),
         models=(asked,) if local else (),
         prompt_models=() if local else (asked,),

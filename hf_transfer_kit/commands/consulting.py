@@ -16,16 +16,12 @@ from hf_transfer_kit.errors import DataError, ModelError
 if TYPE_CHECKING:
     from hf_transfer_kit.memory.estimate import MemoryEstimate
 
-TOLD_BY_MEASURING = ("similarity",)  # facts that are not asked for where they can be measured
-
 
 def read_data(consultation: Consultation, bench: Workbench, console: Console) -> tuple[Consultation, Reply]:
     """After the data told what they tell."""
     console.print(Text("Reading the data", style="dim"))
-    facts = bench.facts
-    asked = tuple(dict.fromkeys((*consultation.state.asked, *TOLD_BY_MEASURING)))
-    consultation = replace(consultation, state=replace(consultation.state, asked=asked))
-    return consultation.with_data(facts, bench.memory_of)
+    facts = bench.facts  # first: the memory that models need depends on them
+    return consultation.with_data(facts, bench.memory_of, measurable=True)
 
 
 def tell(consultation: Consultation, message: str, talk: Talk, bench: Workbench) -> tuple[Consultation, list[Reply]]:

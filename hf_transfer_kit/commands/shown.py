@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 
 
 def carry_out_shown(study: "Study", out: Path, command: str) -> None:
-    """Carries out a study with progress, then prints its report and where it lies; exit code 1 where runs failed."""
+    """Carries out a study with progress, then prints its report and where it lies; exit code 1 where runs failed.
+
+    Others may follow it in `out`/events.jsonl. SIGTERM ends it as Ctrl-C does: what is finished is kept.
+    """
     from rich.console import Console
 
     from hf_transfer_kit.reporting.report import to_terminal
     from hf_transfer_kit.study.progress import StudyProgress
     from hf_transfer_kit.study.study import carry_out
+    from hf_transfer_kit.study.study_events import StudyEvents
+    from hf_transfer_kit.termination import ends_on_sigterm
 
     quiet_libraries()
     console = Console()
-    with StudyProgress(console) as progress:
-        comparison = carry_out(study, out, progress, command)
+    with ends_on_sigterm(), StudyProgress(console) as progress, StudyEvents(out, progress) as watcher:
+        comparison = carry_out(study, out, watcher, command)
     console.print()
     console.print(to_terminal(comparison))
     typer.echo(f"\nReport: {out / 'report.html'}  (also report.md, comparison.json)")

@@ -9,17 +9,16 @@ were on this machine. The disk of the job is lost when it ends; the run's folder
 import json
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_transfer_kit.advisor.exports.scripts import job_script
-from hf_transfer_kit.errors import OutputError, PlanError, RemoteError
+from hf_transfer_kit.errors import OutputError, PlanError
 from hf_transfer_kit.events import FORMAT as EVENTS_FORMAT
 from hf_transfer_kit.events import VERSION as EVENTS_VERSION
 from hf_transfer_kit.events import parse_event
+from hf_transfer_kit.hub_account import check_repo, hub, said_by_the_hub, token_of
 from hf_transfer_kit.launch.job import EVENTS_FILE, LOG_FILE, PLAN_FILE
 from hf_transfer_kit.launch.logs import masked
 from hf_transfer_kit.plan import TransferPlan
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 SCRIPT_FILE, HUB_JOB_FILE = "job.py", "hub_job.json"
 FORMAT, VERSION = "hf_transfer_kit.hub_job", 1
+WAY_OUT = "check the flavor, and the credits of the account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +71,11 @@ def submit(
     if (folder / HUB_JOB_FILE).exists():
         raise OutputError(f"folder '{folder}' holds a job already, {HubJob.load(folder).url}; choose another --out.")
     api = api or _hub()
-    token = _token(api)
+    token = token_of(api, "a job on the Hub")
     folder.mkdir(parents=True, exist_ok=True)
     plan.save(folder / PLAN_FILE)
     write_text_atomically(folder / SCRIPT_FILE, job_script(plan, requirement))
-    with _said_by_the_hub(), warnings.catch_warnings():
+    with said_by_the_hub(WAY_OUT), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the call is experimental, which no user can mend
         info = api.run_uv_job(
             str(folder / SCRIPT_FILE), script_args=["--repo", repo, "--events"], flavor=flavor, timeout=timeout,
@@ -101,7 +101,7 @@ def follow(job: HubJob, folder: Path, api: "HfApi | None" = None) -> str:
     with (
         open(folder / EVENTS_FILE, "w", encoding="utf-8", buffering=1) as events,
         open(folder / LOG_FILE, "w", encoding="utf-8", buffering=1) as log,
-        _said_by_the_hub(),
+        said_by_the_hub(WAY_OUT),
     ):
         for line in api.fetch_job_logs(job_id=job.id, namespace=job.namespace, follow=True):
             if parse_event(line) is None:
@@ -115,7 +115,7 @@ def follow(job: HubJob, folder: Path, api: "HfApi | None" = None) -> str:
 
 def cancel(job: HubJob, api: "HfApi | None" = None) -> None:
     """Ends a job on the Hub, at once; raises RemoteError where the Hub refuses."""
-    with _said_by_the_hub():
+    with said_by_the_hub(WAY_OUT):
         (api or _hub()).cancel_job(job_id=job.id, namespace=job.namespace)
 
 
@@ -129,37 +129,8 @@ def _check(plan: TransferPlan, repo: str) -> None:
                 f"{what} '{place}' lies on this machine, where a job does not see it; push it to the Hub, or "
                 "start the job with the command of `transfer-kit advise --out`, which copies it."
             )
-    owner, _, name = repo.partition("/")
-    if not owner or not name or "/" in name or not repo.isprintable() or " " in repo:
-        raise PlanError(f"--repo '{repo}' is no repository; give ORG/NAME, where the result goes.")
+    check_repo(repo, "where the result goes")
 
 
 def _hub() -> "HfApi":
-    from huggingface_hub import HfApi
-
-    return HfApi()
-
-
-def _token(api: "HfApi") -> str:
-    from huggingface_hub import get_token
-
-    token = api.token if isinstance(api.token, str) else get_token()
-    if not token:
-        raise RemoteError("a job on the Hub needs a token; run `hf auth login`, or set HF_TOKEN.")
-    return token
-
-
-@contextmanager
-def _said_by_the_hub() -> Iterator[None]:
-    """What the Hub refuses, in one line and without secrets."""
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    from hf_transfer_kit.model_errors import http_errors
-
-    try:
-        yield
-    except (HfHubHTTPError, ValueError) as error:
-        said = masked(" ".join(str(error).split()))[:300]
-        raise RemoteError(f"the Hub refuses: {said}; check the flavor, and the credits of the account.") from error
-    except (OfflineModeIsEnabled, http_errors(), OSError) as error:
-        raise RemoteError(f"the Hub cannot be reached ({masked(str(error))[:200]}); check the network.") from error
+    return hub()

@@ -9,7 +9,7 @@ from hf_transfer_kit.events import Event, parse_event
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "TRANSFER_KIT_API_KEY", "WANDB_API_KEY")
 TAIL_BYTES = 20_000
 _MARGIN = 512  # bytes read before what is shown, so that a secret cut in two is still seen as one
-_HF_TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{6,}")
+_HF_TOKEN = re.compile(r"\b(?:hf|api_org)_(?!transfer_kit\b)[A-Za-z0-9]{6,}")
 _SHORTEST = 4  # letters of a secret; a shorter one would black out ordinary words
 
 

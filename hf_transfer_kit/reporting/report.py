@@ -4,7 +4,6 @@ The same comparison always gives the same files: nothing here looks at the clock
 (label names, examples) is shown as text everywhere, never as mark-up. Imports no torch.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +14,7 @@ from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import OutputError
 from hf_transfer_kit.reporting.canvas import to_png, to_svg
 from hf_transfer_kit.reporting.columns import Table
+from hf_transfer_kit.reporting.markdown import escaped, indented, markdown_table, printable
 from hf_transfer_kit.reporting.pictures import pictures
 from hf_transfer_kit.reporting.provenance import how_measured
 from hf_transfer_kit.reporting.tables import tables
@@ -69,32 +69,32 @@ def to_html(comparison: Comparison) -> str:
 
 def to_markdown(comparison: Comparison, picture_folder: str = PICTURE_FOLDER) -> str:
     """The report as Markdown; its pictures are files in `picture_folder`, beside it."""
-    lines = [f"# {_escape(_title(comparison))}", "", f"**{_escape(comparison.verdict)}**", ""]
+    lines = [f"# {escaped(_title(comparison))}", "", f"**{escaped(comparison.verdict)}**", ""]
     for text in (comparison.forgetting, comparison.prompting, comparison.next_step):
-        lines += [_escape(text), ""] if text else []
+        lines += [escaped(text), ""] if text else []
     if comparison.verdict_without_leaked:
-        lines += [f"Without the leaked test rows: {_escape(comparison.verdict_without_leaked)}", ""]
-    lines += _section("Warnings", [_escape(warning) for warning in comparison.warnings])
+        lines += [f"Without the leaked test rows: {escaped(comparison.verdict_without_leaked)}", ""]
+    lines += _section("Warnings", [escaped(warning) for warning in comparison.warnings])
     for table in tables(comparison):
-        lines += [f"## {_escape(table.title)}", "", *_markdown_table(table, comparison.recommended), ""]
-        lines += [_escape(table.note), ""] if table.note else []
+        lines += [f"## {escaped(table.title)}", "", *_lines_of(table, comparison.recommended), ""]
+        lines += [escaped(table.note), ""] if table.note else []
     lines += _markdown_prompts(comparison)
     for picture in pictures(comparison):
         lines += [f"## {picture.title}", "", f"![{picture.title}]({picture_folder}/{picture.name}.png)", ""]
-        lines += [_escape(picture.caption), ""]
+        lines += [escaped(picture.caption), ""]
     findings = comparison.checks.worst_first if comparison.checks else ()
     lines += _section(
         "What the checks of the data found",
-        [f"**{each.severity}**: {_escape(each.message)}{_markdown_examples(each.examples)}" for each in findings],
+        [f"**{each.severity}**: {escaped(each.message)}{_markdown_examples(each.examples)}" for each in findings],
     )
     lines += _section(
-        "Runs that failed", [f"{_escape(each.run)}: {_escape(each.message)}" for each in comparison.failures]
+        "Runs that failed", [f"{escaped(each.run)}: {escaped(each.message)}" for each in comparison.failures]
     )
     lines += _section(
-        "How it was measured", [f"**{term}**: {_escape(text)}" for term, text in how_measured(comparison)]
+        "How it was measured", [f"**{term}**: {escaped(text)}" for term, text in how_measured(comparison)]
     )
     lines += _section(
-        "What the columns mean", [f"**{head}**: {_escape(text)}" for head, text in _meanings(comparison)]
+        "What the columns mean", [f"**{head}**: {escaped(text)}" for head, text in _meanings(comparison)]
     )
     if comparison.measurement.command:
         lines += ["## To repeat it", "", *(f"    {line}" for line in comparison.measurement.command.splitlines()), ""]
@@ -107,19 +107,18 @@ def to_terminal(comparison: Comparison) -> "RenderableType":
     from rich.panel import Panel
     from rich.text import Text
 
-    verdict = Text(_printable(comparison.verdict), style="bold")
+    verdict = Text(printable(comparison.verdict), style="bold")
     for text in (
         comparison.forgetting, comparison.prompting, comparison.next_step, comparison.verdict_without_leaked,
     ):  # fmt: skip
         if text:
             start = "Without the leaked test rows: " if text is comparison.verdict_without_leaked else ""
-            verdict.append(f"\n{start}{_printable(text)}", style="not bold")
+            verdict.append(f"\n{start}{printable(text)}", style="not bold")
     parts: list[RenderableType] = [Panel(verdict, title="Verdict", title_align="left", border_style="green")]
-    parts += [Text(f"! {_printable(warning)}", style="yellow") for warning in comparison.warnings]
+    parts += [Text(f"! {printable(warning)}", style="yellow") for warning in comparison.warnings]
     parts += [_FoldedTable(table=table, marked=comparison.recommended) for table in tables(comparison)]
     parts += [
-        Text(f"failed: {_printable(each.run)}: {_printable(each.message)}", style="red")
-        for each in comparison.failures
+        Text(f"failed: {printable(each.run)}: {printable(each.message)}", style="red") for each in comparison.failures
     ]
     return Group(*parts)
 
@@ -144,7 +143,7 @@ class _FoldedTable:
             shown.append(i)
         yield self._lay_out(shown)
         if self.table.note:
-            yield Text(f"{_printable(self.table.note)}\n", style="dim")
+            yield Text(f"{printable(self.table.note)}\n", style="dim")
 
     def _lay_out(self, shown: list[int]) -> "RichTable":
         from rich import box
@@ -159,7 +158,7 @@ class _FoldedTable:
             laid_out.add_column(column.head, justify="left" if column is columns[0] else "right", no_wrap=True)
         for cells in zip(*(column.cells for column in columns), strict=True):
             style = "bold green" if cells[0] == self.marked else ""
-            laid_out.add_row(*(Text(_printable(cell), style=style) for cell in cells))
+            laid_out.add_row(*(Text(printable(cell), style=style) for cell in cells))
         return laid_out
 
 
@@ -183,7 +182,7 @@ def _markdown_prompts(comparison: Comparison) -> list[str]:
     """The prompts as indented blocks, which no mark-up inside can end."""
     lines = []
     for name, text in _prompt_texts(comparison).items():
-        lines += [f"Prompt of {_escape(name)}:", "", *(f"    {_printable(line)}" for line in text.splitlines()), ""]
+        lines += [f"Prompt of {escaped(name)}:", "", *indented(text), ""]
     return ["## Prompts as text", "", *lines] if lines else []
 
 
@@ -193,30 +192,9 @@ def _section(title: str, items: Iterable[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""] if lines else []
 
 
-def _markdown_table(table: Table, marked: str) -> list[str]:
-    """Numbers to the right, the row of the arm called `marked` in bold."""
-    heads = [_escape(column.head) for column in table.columns]
-    lines = [_markdown_row(heads), _markdown_row([":--", *["--:"] * (len(heads) - 1)])]
-    for row in table.rows:
-        bold = "**" if row[0] == marked else ""
-        lines.append(_markdown_row([f"{bold}{_escape(cell)}{bold}" for cell in row]))
-    return lines
-
-
-def _markdown_row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _lines_of(table: Table, marked: str) -> list[str]:
+    return markdown_table([column.head for column in table.columns], table.rows, marked)
 
 
 def _markdown_examples(examples: Iterable[str]) -> str:
-    return "".join(f"\n    - {_escape(example)}" for example in examples)
-
-
-def _escape(text: str) -> str:
-    """`text` as Markdown that shows it: no mark-up, no HTML, one line."""
-    text = re.sub(r"([\\`*\[\]|~#]|(?<!\w)_|_(?!\w))", r"\\\1", _printable(text))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _printable(text: str) -> str:
-    """`text` in one line, without the control characters that could steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return "".join(f"\n    - {escaped(example)}" for example in examples)

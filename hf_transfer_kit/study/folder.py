@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hf_transfer_kit.study.study import Study
 
 STUDY_FILE, CHECKS_FILE, LOCK_FILE, RUNS = "study.yaml", "checks.json", ".lock", "runs"
+JOB_FILE = "job.json"  # a study that runs as a job has the folder of the job
+OF_A_JOB = (JOB_FILE, "events.jsonl", "log.txt", "prompt.yaml", "stop.json", "rc")  # what may be there before it
 FORMAT, VERSION = "hf_transfer_kit.study", 1
 
 Preparing = Callable[[str, int, int], None]
@@ -79,7 +81,8 @@ class StudyFolder:
                     folder.rmdir()
 
     def _visible(self) -> list[Path]:
-        return [path for path in self.path.iterdir() if not path.name.startswith(".")]
+        beside = OF_A_JOB if (self.path / JOB_FILE).exists() else ()
+        return [path for path in self.path.iterdir() if not path.name.startswith(".") and path.name not in beside]
 
     def run_folder(self, name: str) -> Path:
         """The folder of one run."""

@@ -60,3 +60,10 @@ def test_another_file_is_refused(tmp_path):
 
     with pytest.raises(FormatError, match="format 'something'"):
         Consultation.load(tmp_path / "conversation.json")
+
+
+def test_what_measuring_will_tell_is_asked_for_only_where_nothing_can_be_measured():
+    facts = {"modality": "text", "task": "classification", "n_labelled": 600, "n_classes": 3}
+    asked = [Consultation().with_data(facts, measurable=each)[1].question.fact for each in (False, True)]
+
+    assert asked[0] == "similarity" != asked[1]

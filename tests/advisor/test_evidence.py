@@ -6,9 +6,11 @@ from advisor.made_rankings import around, candidate, ranking
 from hf_transfer_kit.advisor.advice import Advice
 from hf_transfer_kit.advisor.at_hand.measuring import candidates_of, evidence_of
 from hf_transfer_kit.advisor.deciding.decision import decide
+from hf_transfer_kit.advisor.evidence import Evidence
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.knowledge.memory_rule import memory_by_parameters
 from hf_transfer_kit.advisor.rules import advise
+from hf_transfer_kit.errors import FormatError
 
 TEXTS = {"modality": "text", "task": "classification", "compute": "gpu"}
 
@@ -163,3 +165,15 @@ def test_advice_with_evidence_goes_through_json_unchanged():
     advice = with_evidence(ranking(candidate("me/mine", 0.85)), n_labelled=500)
 
     assert Advice.from_mapping(advice.to_mapping()) == advice
+
+
+def test_evidence_comes_back_from_its_file_and_anything_else_is_refused(tmp_path):
+    found = evidence_of(ranking(candidate("me/mine", 0.9)), around(0.88))
+    found.save(tmp_path / "evidence.json")
+    assert Evidence.load(tmp_path / "evidence.json") == found
+
+    for wrong in ({}, {"format": "hf_transfer_kit.ranking", "version": 1}, found.to_mapping() | {"rows": "many"}):
+        with pytest.raises(FormatError):
+            Evidence.from_mapping(wrong)
+    with pytest.raises(FormatError, match="does not exist"):
+        Evidence.load(tmp_path / "nowhere.json")

@@ -1,83 +1,18 @@
 """The page in a real browser; skipped, with the reason, only where none can be had."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
+from served_app import WAIT, visiting
 
-pytest.importorskip("gradio", reason="gradio is not installed: no page to look at")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to look with")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WAIT = 60_000  # ms; machines under load are slow
 SCRIPT = "<script>document.title='run'</script> ${document.title='run'} {{7*7}}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed: no browser to look with")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """A server of its own in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("served")
-    command = [sys.executable, "-m", "hf_transfer_kit.cli", "app", "--port", str(port), "--out", str(folder / "runs")]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    with open(folder / "log.txt", "w") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        yield _answering(f"http://127.0.0.1:{port}/", server, folder / "log.txt")
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _answering(address, server, log):
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-            return address
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise TimeoutError(log.read_text())
 
 
 @pytest.fixture
 def page(browser, address):
-    """A new visitor; no request may leave the machine, and nothing may be wrong in the console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    outside, wrong = [], []
-    page.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or outside.append(asked.url))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(address)
-    page.wait_for_function("document.querySelector('#advisor-chat')?.innerText.includes('Describe your task')")
-    yield page
-    shown = [toast.inner_text() for toast in page.locator(".toast-body").all()]
-    context.close()
-    assert not shown
-    assert not outside
-    assert not wrong
+    """A new visitor."""
+    with visiting(browser, address) as page:
+        yield page
 
 
 def say(page, text):
@@ -110,8 +45,9 @@ def test_a_conversation_leads_to_a_plan_in_training_and_outlives_a_reload(page):
     assert page.locator("#advisor-facts").inner_text() == known
 
     page.click("#to-training")
+    page.wait_for_function("document.querySelector('#train-state')?.innerText.includes('No data is chosen')")
+    page.click("#train-yaml button")
     page.wait_for_selector("#train-plan .cm-content")
-    page.wait_for_function("document.querySelector('#train-state').innerText.includes('YOUR_DATA')")
 
 
 def test_a_fact_is_taken_away_by_its_chip(page):

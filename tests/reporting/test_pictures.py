@@ -1,11 +1,12 @@
 import itertools
 
 import pytest
-from synthetic_records import hits, make_record
+from synthetic_records import hits, make_record, make_thousand
 
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.plan import Features, Full, Lora, Majority, Scratch, Shallow, TopLayers
-from hf_transfer_kit.reporting.pictures import cost_picture, pareto_front, pictures
+from hf_transfer_kit.reporting.cost_picture import THOUSAND, cost_caption, cost_picture, pareto_front
+from hf_transfer_kit.reporting.pictures import pictures
 
 
 def text_boxes(figure):
@@ -84,3 +85,18 @@ def test_only_pictures_that_say_something_are_drawn(arms, sizes, names):
     ]
 
     assert [picture.name for picture in pictures(compare(records))] == names
+
+
+def test_what_predictions_cost_has_a_front_of_its_own():
+    records = [
+        make_record(hits(80, 100), Features(), seconds=2, thousand=make_thousand(9.0)),
+        make_record(hits(85, 100), TopLayers(), seconds=20, thousand=make_thousand(3.0)),
+        make_record(hits(90, 100), Full(), seconds=50, thousand=make_thousand(4.0)),
+        make_record(hits(95, 100), Lora(), seconds=60),  # nobody measured its predictions
+    ]
+    comparison = compare(records)
+
+    assert [arm.name for arm in pareto_front(THOUSAND.known(comparison.arms), THOUSAND)] == ["top_layers", "full"]
+    assert "the time of 1000 predictions" in cost_caption(comparison, THOUSAND)
+    assert set(text_boxes(cost_picture(comparison, THOUSAND))) == {"features", "top_layers", "full"}
+    assert [picture.name for picture in pictures(comparison)] == ["cost", "predictions"]

@@ -4,11 +4,18 @@ How like the pre-training data the data are: the upper layers of a network are t
 al. 2014, arXiv:1411.1792), so the further up the frozen features still serve, the nearer the two.
 """
 
+from typing import TYPE_CHECKING
+
 from hf_transfer_kit.advisor.deciding.decision import Decision
 from hf_transfer_kit.advisor.evidence import Evidence, Measured
 from hf_transfer_kit.comparison.estimate import Estimate
+from hf_transfer_kit.plan import DataSpec, ModelSpec
 from hf_transfer_kit.transferability.result import Candidate, Control, Ranking
 
+if TYPE_CHECKING:
+    from hf_transfer_kit.data.labelled import LabelledData
+
+ROWS, ROWS_OF_A_CLASS, MOST_ROWS = 1000, 20, 3000  # with fewer of a class, features look worse than they are
 MOST_CANDIDATES = 3
 SENTENCES = {"text": "sentence-transformers/all-MiniLM-L6-v2"}  # small, and made for frozen use: a candidate always
 NOTHING_TO_GAIN = 0.98  # accuracy of frozen features from which no method can gain two points
@@ -22,6 +29,35 @@ def candidates_of(decision: Decision, language: str | None) -> tuple[str, ...]:
     modality = decision.situation.modality or ""
     english = [SENTENCES[modality]] if modality in SENTENCES and language in (None, "en") else []
     return tuple(dict.fromkeys([*names, *english]))
+
+
+def rows_to_measure(classes: int) -> int:
+    """Training rows to measure on: 1000, or 20 of each class if that is more, up to 3000.
+
+    Example:
+        >>> rows_to_measure(12), rows_to_measure(77), rows_to_measure(1000)
+        (1000, 1540, 3000)
+    """
+    return min(max(ROWS, ROWS_OF_A_CLASS * classes), MOST_ROWS)
+
+
+def evidence_on(
+    ranking: Ranking, data: "LabelledData", spec: DataSpec, *, max_rows: int, seed: int = 0
+) -> Evidence:  # fmt: skip
+    """What a ranking means for the advice, once its first choice has answered validation rows, too.
+
+    Args:
+        data: what was ranked on, loaded from `spec`.
+        max_rows, seed: as of the ranking, whose features are used again.
+
+    Raises:
+        ModelError: that model cannot be loaded any more.
+    """
+    from hf_transfer_kit.transferability.held_out import held_out_accuracy
+
+    first = ranking.first_choice
+    model = ModelSpec(name=first.model.name)
+    return evidence_of(ranking, held_out_accuracy(data, spec, model, first.layer, max_rows=max_rows, seed=seed))
 
 
 def evidence_of(ranking: Ranking, held_out: Estimate | None = None) -> Evidence:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hf_transfer_kit.data.labelled import LabelledData
     from hf_transfer_kit.transferability.result import Ranking
 
-ROWS, ROWS_OF_A_CLASS, MOST_ROWS = 1000, 20, 3000  # with fewer of a class, features look worse than they are
 CONVERSATION, ADVICE, RANKING = "conversation.json", "advice.json", "ranking.json"
 SEVERAL_GPUS = ("multi_gpu", "cluster")
 OnProgress = Callable[[str, int, int], None]
@@ -91,20 +90,17 @@ class Workbench:
             ModelError: none of them could be measured.
             DataError: the data cannot be learned from.
         """
-        from hf_transfer_kit.advisor.at_hand.measuring import evidence_of
-        from hf_transfer_kit.transferability.held_out import held_out_accuracy
+        from hf_transfer_kit.advisor.at_hand.measuring import evidence_on, rows_to_measure
         from hf_transfer_kit.transferability.ranking import rank
 
         spec, loaded = self.spec, self.loaded
-        rows = self.max_rows or min(max(ROWS, ROWS_OF_A_CLASS * len(loaded.label_names)), MOST_ROWS)
+        rows = self.max_rows or rows_to_measure(len(loaded.label_names))
         ranking = rank(
             loaded, [ModelSpec(name=name) for name in names], max_rows=rows, max_length=spec.max_length,
             on_progress=on_progress,
         )  # fmt: skip
         self.ranking = replace(ranking, data=spec.path)
-        first = ranking.first_choice
-        held_out = held_out_accuracy(loaded, spec, ModelSpec(name=first.model.name), first.layer, max_rows=rows)
-        self.evidence = evidence_of(self.ranking, held_out)
+        self.evidence = evidence_on(self.ranking, loaded, spec, max_rows=rows)
         return self.ranking
 
     @property

@@ -22,6 +22,7 @@ from hf_transfer_kit.advisor.knowledge.memory_rule import MemoryOf, known_memory
 from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
 
 FORMAT, VERSION = "hf_transfer_kit.consultation", 1
+TOLD_BY_MEASURING = ("similarity",)  # facts that are not asked for where they can be measured
 
 
 class Talk(Protocol):
@@ -67,15 +68,23 @@ class Consultation:
         state, answer = talk(self.state, message, self.advise(memory_of))
         return self._after(state, message, answer), answer
 
-    def with_data(self, facts: Mapping[str, Any], memory_of: MemoryOf = known_memory) -> tuple["Consultation", Reply]:
-        """After the data told facts; where a person told something else, the data hold, and it is said."""
+    def with_data(
+        self, facts: Mapping[str, Any], memory_of: MemoryOf = known_memory, *, measurable: bool = False
+    ) -> tuple["Consultation", Reply]:  # fmt: skip
+        """After the data told facts; where a person told something else, the data hold, and it is said.
+
+        Args:
+            measurable: candidates can be measured on them, so what that tells is not asked for.
+        """
+        asked = tuple(dict.fromkeys((*self.state.asked, *(TOLD_BY_MEASURING if measurable else ()))))
+        before = replace(self.state, asked=asked)
         known, seen = self.state.facts.known, {name: value for name, value in facts.items() if value is not None}
         lines = [
             f"The data say {say(name, value)}, not {say(name, known[name])} ({NAMES[name]}); the data hold."
             for name, value in seen.items()
             if name != "data" and known.get(name, value) != value
         ]
-        state, answer = inform(self.state, seen, lines, self.advise(memory_of))
+        state, answer = inform(before, seen, lines, self.advise(memory_of))
         return self._after(state, "", answer), answer
 
     def measured(self, evidence: Evidence, memory_of: MemoryOf = known_memory) -> tuple["Consultation", Reply]:

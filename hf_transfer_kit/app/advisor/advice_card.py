@@ -1,4 +1,4 @@
-"""An advice as a card: what to do first, the reasons under it, the rest folded away."""
+"""An advice as two cards: what to do, and the reasons under it, the rest folded away."""
 
 from hf_transfer_kit.advisor.advice import DEPTHS, Advice, ModelAdvice
 from hf_transfer_kit.advisor.conversation.wording import METHODS
@@ -8,20 +8,28 @@ MOST_REASONS = 4  # that are not folded away
 
 
 def advice_card(advice: Advice | None) -> str:
-    """The card as HTML; what will stand there where there is no advice yet."""
+    """What to do, as HTML; what will stand there where there is no advice yet."""
     if advice is None:
         return card('<p class="tk-quiet">The advice appears here as soon as the kind of task is known.</p>')
     method = METHODS.get(advice.method, advice.method)
     start = f" from {advice.models[0].name}" if advice.models else ""
+    return card(
+        f"<h3>{escape(method[0].upper() + method[1:] + start)}</h3>"
+        f'<p class="tk-quiet">Depth {advice.depth} of 5: {escape(DEPTHS[advice.depth])}</p>'
+        + "".join(note(each.text, "warning") for each in advice.warnings[:2])
+    )
+
+
+def reasons_card(advice: Advice | None) -> str:
+    """Why, what would change it, and the rest folded away, as HTML; "" where there is no advice."""
+    if advice is None:
+        return ""
     reasons = [f"{each.text} ({each.rule}, {each.source})" for each in advice.reasons]
     settings = [[name.replace("_", " "), str(value)] for name, value in advice.hyperparameters.items()]
     guards = ", ".join(each.replace("_", " ") for each in advice.protections)
     others = [f"{METHODS.get(each.method, each.method)}: {each.text}" for each in advice.alternatives]
     return card(
-        f"<h3>{escape(method[0].upper() + method[1:] + start)}</h3>"
-        f'<p class="tk-quiet">Depth {advice.depth} of 5: {escape(DEPTHS[advice.depth])}</p>'
-        + "".join(note(each.text, "warning") for each in advice.warnings[:2])
-        + section("Why", items(reasons[:MOST_REASONS]))
+        section("Why", items(reasons[:MOST_REASONS]))
         + section("What would change it", items(each.text for each in advice.flips))
         + section("Models to start from", _models(advice.models), folded=True)
         + section("Settings", table(["setting", "value"], settings) if settings else "", folded=True)

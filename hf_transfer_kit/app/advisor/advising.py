@@ -1,97 +1,107 @@
-"""The conversation behind the page: values in, values out; the browser keeps a consultation and may send anything."""
+"""The conversation behind the page: a visit and what a person does in, a visit out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hf_transfer_kit.advisor.advice import Advice
-from hf_transfer_kit.advisor.conversation.consultation import Consultation, Turn
-from hf_transfer_kit.advisor.conversation.dialogue import OPENING, inform
+from hf_transfer_kit.advisor.conversation.consultation import Consultation, Talk, Turn
+from hf_transfer_kit.advisor.conversation.dialogue import OPENING, inform, reply
 from hf_transfer_kit.advisor.conversation.dialogue_state import DialogueState
+from hf_transfer_kit.advisor.conversation.follow_ups import follow_ups
 from hf_transfer_kit.advisor.conversation.wording import say
-from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.app.data.hub_names import is_hub_name
-from hf_transfer_kit.errors import TransferKitError
+from hf_transfer_kit.advisor.language.questions import command
+from hf_transfer_kit.advisor.language.words import tidy
+from hf_transfer_kit.app.advisor.visit import Visit, is_harmless, trimmed
 from hf_transfer_kit.plan import TransferPlan
 
-MOST_TURNS = 60  # that are kept and shown; the facts of older ones stay
+TRY_DEMO, MEASURE = "Try it with the demo data", "Measure candidates on the data"  # quick replies that do something
+EXAMPLES = (
+    "5k tweets, 3 classes, one T4",
+    "80 labelled chest x-rays, no GPU",
+    "200 support tickets in 12 topics, laptop only",
+)
+OF_DATA = " (data)"  # ends the chip of a fact that the data told
 
 Message = dict[str, Any]  # of gr.Chatbot: role, content, options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the page shows of a consultation.
+    """What the page shows of a visit.
 
     Fields:
         messages: of the chat; the last one has the quick replies.
         chips: what is known, one chip a fact.
         advice: once there is some.
         plan: as YAML; "" where there is none.
+        no_plan: why not, a sentence; "" where there is one.
     """
 
     messages: list[Message]
     chips: list[str]
     advice: Advice | None = None
     plan: str = ""
+    no_plan: str = ""
 
 
-def restored(kept: Any) -> Consultation:
-    """The consultation that a browser kept; a new one where it is none, or was tampered with.
-
-    Example:
-        >>> restored({"format": "something else"}).turns
-        ()
-    """
-    if not kept:
-        return Consultation()
-    try:
-        found = Consultation.from_mapping(kept)
-        DialogueState.from_mapping(found.state.to_mapping())  # no longer than a conversation can make it
-    except (TransferKitError, TypeError, RecursionError):
-        return Consultation()
-    facts = [found.state.facts, *(moment.facts for moment in found.state.past)]
-    if not all(_is_harmless(each) for each in facts) or len(found.turns) > MOST_TURNS:
-        return Consultation()
-    return replace(found, evidence=None)  # measured here or not at all
-
-
-def told(consultation: Consultation, message: str, most: int = 4000) -> Consultation:
+def told(visit: Visit, message: str, most: int = 4000, *, talk: Talk = reply) -> Visit:
     """After a message, of which the first `most` characters are read."""
-    after, _ = consultation.told(message[:most])
-    return _trimmed(consultation if not _is_harmless(after.state.facts) else after)
+    after, _ = visit.consultation.told(message[:most], talk=talk)
+    return visit if not is_harmless(after.state.facts) else replace(visit, consultation=trimmed(after))
 
 
-def with_chips(consultation: Consultation, chips: Sequence[str], most: int = 4000) -> Consultation:
+def is_new_start(message: str) -> bool:
+    """Whether a message asks to start again, and says nothing else."""
+    asked = command(tidy(message))
+    return asked is not None and asked.kind == "start_again"
+
+
+def with_chips(visit: Visit, chips: Sequence[str], most: int = 4000) -> Visit:
     """After chips were taken away (these facts are forgotten) or written (these are read as messages).
 
     Example:
-        >>> consultation = told(Consultation(), "80 labelled chest x-rays")
-        >>> with_chips(consultation, ["images", "x-ray", "200 labelled"]).state.facts.n_labelled
+        >>> visit = told(Visit(), "80 labelled chest x-rays")
+        >>> with_chips(visit, ["images", "x-ray", "200 labelled"]).consultation.state.facts.n_labelled
         200
     """
-    known = _facts_by_chip(consultation.state)
+    known = facts_by_chip(visit)
     written = [chip for chip in chips if chip not in known]
     for chip, fact in known.items():
         if chip not in chips:
-            consultation = _without(consultation, fact, chip)
+            visit = replace(visit, consultation=_without(visit.consultation, fact, chip))
     for chip in written:
-        consultation = told(consultation, chip, most)
-    return consultation
+        visit = told(visit, chip, most)
+    return visit
 
 
-def shown(consultation: Consultation) -> Shown:
+def shown(visit: Visit) -> Shown:
     """What the page shows."""
-    _, answer = consultation.with_data({})
+    _, answer = visit.consultation.with_data({})
     advice = answer.advice
     plan = "" if advice is None or advice.plan is None else TransferPlan.from_mapping(advice.plan).to_yaml()
     return Shown(
-        messages=_messages(consultation), chips=list(_facts_by_chip(consultation.state)), advice=advice, plan=plan
+        messages=_messages(visit, advice), chips=list(facts_by_chip(visit)), advice=advice, plan=plan,
+        no_plan="" if plan else _no_plan(advice),
+    )  # fmt: skip
+
+
+def facts_by_chip(visit: Visit) -> dict[str, str]:
+    """The chips, and the fact of each."""
+    of_data = visit.of_data.known
+    return {
+        say(fact, value) + (OF_DATA if of_data.get(fact) == value else ""): fact
+        for fact, value in visit.consultation.state.facts.known.items()
+    }
+
+
+def _no_plan(advice: Advice | None) -> str:
+    if advice is None:
+        return "The plan opens as soon as there is advice: say what kind of data it is and how many are labelled."
+    return (
+        "The kit has no plan for this: it trains and measures one label per text or image, with models that it can "
+        "load. The advice holds all the same."
     )
-
-
-def _facts_by_chip(state: DialogueState) -> dict[str, str]:
-    return {say(fact, value): fact for fact, value in state.facts.known.items()}
 
 
 def _without(consultation: Consultation, fact: str, chip: str) -> Consultation:
@@ -99,24 +109,28 @@ def _without(consultation: Consultation, fact: str, chip: str) -> Consultation:
     state = replace(consultation.state, asked=tuple(each for each in consultation.state.asked if each != fact))
     state, answer = inform(state, {fact: None}, [f"Forgotten: {chip}."], consultation.advise())
     turns = (*consultation.turns, Turn(message="", answer=answer.text))
-    return _trimmed(replace(consultation, state=state, turns=turns))
+    return trimmed(replace(consultation, state=state, turns=turns))
 
 
-def _trimmed(consultation: Consultation) -> Consultation:
-    return replace(consultation, turns=consultation.turns[-MOST_TURNS:])
-
-
-def _messages(consultation: Consultation) -> list[Message]:
+def _messages(visit: Visit, advice: Advice | None) -> list[Message]:
     found: list[Message] = [{"role": "assistant", "content": OPENING}]
-    for turn in consultation.turns:
+    for turn in visit.consultation.turns:
         if turn.message:
             found.append({"role": "user", "content": turn.message})
         found.append({"role": "assistant", "content": turn.answer})
-    if (question := consultation.state.question) is not None:
-        found[-1]["options"] = [{"value": each, "label": each} for each in question.replies]
+    if replies := _replies(visit, advice):
+        found[-1]["options"] = [{"value": each, "label": each} for each in replies]
     return found
 
 
-def _is_harmless(facts: TaskFacts) -> bool:
-    """Whether no fact names a place on this machine."""
-    return facts.data is None and (facts.base_model is None or is_hub_name(facts.base_model))
+def _replies(visit: Visit, advice: Advice | None) -> tuple[str, ...]:
+    """The question's quick replies; else what may be asked about the advice; at the very beginning examples."""
+    state: DialogueState = visit.consultation.state
+    if state.question is not None:
+        return state.question.replies
+    if advice is not None:
+        measurable = visit.data and not visit.job
+        return (*([MEASURE] if measurable else []), *follow_ups(advice))
+    if visit.consultation.turns:
+        return ()
+    return (*([] if visit.data else [TRY_DEMO]), *EXAMPLES)

@@ -1,90 +1,77 @@
-"""The Advisor tab: the chat, what is known as chips, the advice and its plan."""
+"""The Advisor tab: which click leads to what."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from hf_transfer_kit.app.advisor.advice_card import advice_card
-from hf_transfer_kit.app.advisor.advising import Consultation, Shown, restored, shown, told, with_chips
+from hf_transfer_kit.app.advisor.handlers import Handlers, Updates
+from hf_transfer_kit.app.advisor.layout import AdvisorTab, advisor_layout
+from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.settings import Settings
 
-EXAMPLES = (
-    "5k tweets, 3 classes, one T4",
-    "80 labelled chest x-rays, no GPU",
-    "200 support tickets in 12 topics, laptop only",
-)
+TICK_SECONDS = 1.0
+QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+
+__all__ = ["AdvisorTab", "advisor_layout", "connect_advisor"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdvisorTab:
-    """What the other tabs need of this one."""
+def connect_advisor(
+    settings: Settings, tab: AdvisorTab, owner: gr.BrowserState, chosen: gr.State, demo_wanted: gr.State,
+    blocks: gr.Blocks,
+) -> None:  # fmt: skip
+    """Says what the parts do; call it outside of the tabs, since a timer in a hidden one would not tick.
 
-    plan: gr.Code
-    to_baseline: gr.Button
-    to_training: gr.Button
+    Args:
+        owner: the visitor's mark.
+        chosen: the data at hand, `ChosenData` or None.
+        demo_wanted: changed here where these are to be the demo data.
+    """
+    timer = gr.Timer(TICK_SECONDS, active=False)
+    voice, asked, worded = gr.State(None), gr.State(None), gr.State(None)
+    ended, facts = gr.State(""), gr.State(None)
+    handlers = Handlers(settings, tab, demo_wanted=demo_wanted, timer=timer, ended=ended, asked=asked)
+    talk, data, mine = tab.talk, tab.data, [tab.kept, owner]
+    whole = [*_parts(tab), timer]
+    everything: dict[str, Any] = {
+        "outputs": [*whole, talk.message, talk.waiting, data.progress, demo_wanted, asked, ended]
+    }
 
+    async def replied(
+        kept: Any, mark: Any, picked: ChosenData | None, model: Any, event: gr.SelectData
+    ) -> Updates:  # fmt: skip
+        async for update in handlers.said(kept, mark, str(event.value), picked, model):
+            yield update
 
-def advisor_tab(settings: Settings, kept: gr.BrowserState, blocks: gr.Blocks) -> AdvisorTab:
-    """Lays the tab out; `kept` holds the consultation between visits."""
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
-            chat, message, chips, again = _talk(settings)
-        with gr.Column(scale=5, min_width=320):
-            card = gr.HTML(elem_id="advisor-card")
-            with gr.Row():
-                to_baseline = gr.Button("Run the baseline", interactive=False, elem_id="to-baseline")
-                to_training = gr.Button(
-                    "Send to training", variant="primary", interactive=False, elem_id="to-training"
-                )
-            with gr.Accordion("The plan as YAML", open=False):
-                plan = gr.Code(label="Plan", language="yaml", interactive=False, elem_id="advisor-plan")
-    outputs = [kept, chat, chips, card, plan, to_baseline, to_training]
+    async def undone(kept: Any, mark: Any) -> Updates:
+        async for update in handlers.said(kept, mark, "undo", None, None):
+            yield update
 
-    def said(mapping: Any, text: str) -> list[Any]:
-        consultation = restored(mapping)
-        return page_of(told(consultation, text, settings.max_chars) if text.strip() else consultation)
+    talk.message.submit(handlers.said, [*mine, talk.message, chosen, voice], **everything, **QUICK)
+    talk.chat.option_select(replied, [*mine, chosen, voice], **everything, **QUICK)
+    talk.undo.click(undone, mine, **everything, **QUICK)
+    for anew in (talk.again.click, talk.chat.clear):
+        anew(handlers.again, [*mine, chosen], **everything, **QUICK)
+    tab.advice.chips.input(handlers.edited, [*mine, tab.advice.chips], **everything, **QUICK)
+    talk.voice_name.submit(handlers.voice, talk.voice_name, [voice, talk.voice_state], **QUICK)
+    asked.change(handlers.asked, [asked, voice], [talk.waiting, worded], trigger_mode="multiple", **QUICK)
+    worded.change(handlers.worded, [*mine, worded], **everything, **QUICK)
 
-    def chosen(mapping: Any, event: gr.SelectData) -> list[Any]:
-        return said(mapping, str(event.value))
+    data.demo.click(handlers.try_demo, mine, [tab.kept, talk.chat, demo_wanted], **QUICK)
+    chosen.change(handlers.data_read, [*mine, chosen], [facts, data.line], **QUICK).then(
+        handlers.data_told, [*mine, chosen, facts], **everything, **QUICK
+    )
+    data.measure.click(handlers.measure, [*mine, chosen], **everything, **QUICK)
+    data.stop.click(handlers.stop, mine, data.stop, **QUICK)
+    timer.tick(handlers.watched, [*mine, chosen], [timer, data.progress, ended], trigger_mode="once", **QUICK)
+    ended.change(handlers.measured, [*mine, ended], **everything, **QUICK)
 
-    def edited(mapping: Any, written: list[str]) -> list[Any]:
-        return page_of(with_chips(restored(mapping), written or [], settings.max_chars))
-
-    quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
-    message.submit(said, [kept, message], outputs, **quick).then(lambda: "", None, message, **quick)
-    chat.option_select(chosen, kept, outputs, **quick)
-    chips.input(edited, [kept, chips], outputs, **quick)
-    for anew in (again.click, chat.clear):
-        anew(lambda: page_of(Consultation()), None, outputs, **quick)
-    blocks.load(lambda mapping: page_of(restored(mapping)), kept, outputs, **quick)
-    return AdvisorTab(plan=plan, to_baseline=to_baseline, to_training=to_training)
-
-
-def _talk(settings: Settings) -> tuple[gr.Chatbot, gr.Textbox, gr.Dropdown, gr.Button]:
-    """The chat, what is written next, what is known, and the way back to the start."""
-    chat = gr.Chatbot(
-        label="Conversation", height=460, render_markdown=False, buttons=["copy_all"], layout="bubble",
-        feedback_options=None, elem_id="advisor-chat",
-    )  # fmt: skip
-    message = gr.Textbox(
-        label="Your task, or a question", placeholder=EXAMPLES[0], lines=1, max_lines=4, submit_btn="Send",
-        max_length=settings.max_chars, elem_id="advisor-message", autofocus=True,
-    )  # fmt: skip
-    gr.Examples([[each] for each in EXAMPLES], inputs=message, label="For example", api_visibility="private")
-    chips = gr.Dropdown(
-        label="What is known", info="Take a fact away with x, or write another: 20k labelled.", choices=[],
-        value=[], multiselect=True, allow_custom_value=True, elem_id="advisor-facts",
-    )  # fmt: skip
-    again = gr.Button("Start again", size="sm", variant="secondary")
-    return chat, message, chips, again
+    blocks.load(handlers.opened, mine, whole, **QUICK)
 
 
-def page_of(consultation: Consultation) -> list[Any]:
-    """The values of the tab: what the browser keeps, chat, chips, card, plan, and the two buttons."""
-    view: Shown = shown(consultation)
-    usable = gr.Button(interactive=bool(view.plan))
+def _parts(tab: AdvisorTab) -> list[Any]:
+    """All that a visit changes."""
+    talk, data, advice = tab.talk, tab.data, tab.advice
     return [
-        consultation.to_mapping(), view.messages, gr.Dropdown(choices=view.chips, value=view.chips),
-        advice_card(view.advice), view.plan, usable, usable,
+        tab.kept, talk.chat, talk.undo, advice.chips, advice.card, advice.reasons, advice.evidence, advice.plan,
+        advice.no_plan, advice.to_training, data.line, data.demo, data.choose, data.measure, data.stop,
     ]  # fmt: skip

@@ -1,19 +1,26 @@
-"""What the Baseline tab's fields mean, and what it shows of data, prompt and progress; values in, HTML or text out."""
+"""What the Baseline tab's fields mean: values in, a request, a prompt or a sentence out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from hf_transfer_kit.app.baseline.prompt_preview import Asking, preview, prompt_of, usual_asking
-from hf_transfer_kit.app.baseline.run import Progress, Request
-from hf_transfer_kit.app.data.chosen import ChosenData, Look, loaded
+from hf_transfer_kit.app.baseline.job import USUAL_SHOTS, Request
+from hf_transfer_kit.app.baseline.prompt_preview import IN_A_LINE, Asking, preview, prompt_of, usual_asking
+from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.data.hub_names import model_name
-from hf_transfer_kit.app.markup import card, escape, items, note, section, table
+from hf_transfer_kit.app.data.look import loaded
+from hf_transfer_kit.app.data.wording import in_page_words
 from hf_transfer_kit.app.settings import Settings
+from hf_transfer_kit.demo import MODEL
 from hf_transfer_kit.errors import DataError, PlanError, RemoteError, TransferKitError
 from hf_transfer_kit.options import words
 from hf_transfer_kit.plan import ModelSpec
+from hf_transfer_kit.plan.prompting import CALIBRATIONS
 from hf_transfer_kit.prompt_options import remote_model
+from hf_transfer_kit.values import from_mapping, to_mapping
 
 TEXT = "text-classification"
+NO_DATA = "no data is chosen; take the demo data, upload a file, or read a data set of the Hub first."
+NO_PROMPT = "The prompt appears here once data is read."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,19 +28,48 @@ class Fields:
     """The fields of the tab as they were filled in.
 
     Fields:
+        template: "": the usual one of this kind of model.
         url: of a server that answers; "": the model is loaded here.
         price, max_dollars: of a server that costs money: "0.15,0.60", and a limit.
         row: the test row that the preview shows, from 1.
     """
 
-    model: str
-    shots: str = "0, 4, 16"
+    model: str = MODEL
+    shots: str = USUAL_SHOTS
     template: str = ""
     calibration: str = "batch"
     url: str = ""
     price: str = ""
     max_dollars: float | None = None
     row: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFields:
+    """What the browser keeps of them; servers and money are named anew."""
+
+    model: str = MODEL
+    shots: str = USUAL_SHOTS
+    template: str = ""
+    calibration: str = field(default="batch")
+
+
+def kept_fields(fields: Fields, usual: str) -> dict[str, Any]:
+    """What the browser keeps, as plain values; of the usual template nothing."""
+    own = "" if fields.template.strip() == usual.strip() else fields.template
+    mapping: dict[str, Any] = to_mapping(
+        KeptFields(model=fields.model, shots=fields.shots, template=own, calibration=fields.calibration)
+    )
+    return mapping
+
+
+def fields_again(value: object) -> KeptFields:
+    """What `kept_fields` stands for; the usual fields for anything else."""
+    try:
+        found = from_mapping(KeptFields, value, "the kept fields")
+    except TransferKitError:
+        return KeptFields()
+    return found if found.calibration in CALIBRATIONS else KeptFields()
 
 
 def model_of(fields: Fields, settings: Settings) -> ModelSpec:
@@ -58,11 +94,16 @@ def model_of(fields: Fields, settings: Settings) -> ModelSpec:
 def request_of(chosen: ChosenData | None, fields: Fields, settings: Settings) -> Request:
     """What the fields ask for; raises TransferKitError where they cannot be carried out."""
     if chosen is None:
-        raise DataError("no data is chosen; read a data set first, or use the demo data.")
+        raise DataError(NO_DATA)
     model = model_of(fields, settings)
+    settings.check_may_start(chosen.spec, model)
+    data = loaded(chosen)
+    most_shots(fields.shots)
     prompt = None
     if fields.template.strip():
-        prompt = prompt_of(usual_asking(model, loaded(chosen).task), fields.template)
+        asking = usual_asking(model, data.task)
+        prompt = prompt_of(asking, fields.template)
+        preview(data, asking, fields.template, 0)  # a template that cannot be filled in is refused now
     return Request(
         data=chosen, model=model, shots=fields.shots, calibration=fields.calibration,
         prompt="" if prompt is None else prompt.to_yaml(),
@@ -77,10 +118,18 @@ def usual_template(chosen: ChosenData | None, fields: Fields, settings: Settings
         return ""
 
 
+def how_asked(chosen: ChosenData | None, fields: Fields, settings: Settings) -> str:
+    """What the model is and how it is asked, in a sentence; "" where that cannot be known yet."""
+    try:
+        return IN_A_LINE[_asking(chosen, fields, settings).kind]
+    except TransferKitError:
+        return ""
+
+
 def prompt_shown(chosen: ChosenData | None, fields: Fields, settings: Settings) -> str:
     """The real prompt for one test row, or why there is none."""
     if chosen is None:
-        return "The prompt appears here once data is read."
+        return NO_PROMPT
     try:
         asking, shots = _asking(chosen, fields, settings), most_shots(fields.shots)
         return preview(loaded(chosen), asking, fields.template or asking.template, shots, max(fields.row, 1) - 1)
@@ -96,30 +145,9 @@ def most_shots(text: str) -> int:
     return max((int(word) for word in words(text)), default=0)
 
 
-def data_card(chosen: ChosenData, look: Look) -> str:
-    """The first rows, what was guessed, and what the checks found, as HTML."""
-    findings = look.checks.worst_first if look.checks else ()
-    counts = f"{', '.join(f'{part} {rows:,}' for part, rows in look.checks.rows.items())}" if look.checks else ""
-    classes = f"{look.checks.classes} classes; rows: {counts}" if look.checks else ""
-    return card(
-        f"<h3>{escape(chosen.name)}</h3>"
-        + (f'<p class="tk-quiet">{escape(classes)}</p>' if classes else "")
-        + note(look.problem, "error")
-        + "".join(note(each.message, "error" if each.severity == "error" else "warning") for each in findings[:3])
-        + (note("The checks found nothing wrong.", "good") if look.checks and not findings else "")
-        + table(look.columns, look.rows)
-        + section("More findings", items(each.message for each in findings[3:]), folded=True)
-        + section("How it was read", items(look.notes), folded=True)
-    )
-
-
-def progress_bar(progress: Progress) -> str:
-    """How far a baseline is, as HTML."""
-    value = "" if progress.share is None else f' value="{min(max(progress.share, 0.0), 1.0):.3f}"'
-    text = escape(progress.text)
-    return card(
-        f'<div role="status">{text}</div><progress class="tk-bar" max="1"{value} aria-label="{text}"></progress>'
-    )
+def said(error: Exception, chosen: ChosenData | None) -> str:
+    """An error in the words of the page."""
+    return in_page_words(str(error)) if chosen is None else chosen.said(error)
 
 
 def _asking(chosen: ChosenData | None, fields: Fields, settings: Settings) -> Asking:

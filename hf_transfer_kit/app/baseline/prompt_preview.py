@@ -1,5 +1,6 @@
 """The prompt as the model will read it, before it is asked."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,10 +10,21 @@ from hf_transfer_kit.plan import ModelSpec
 
 if TYPE_CHECKING:
     from hf_transfer_kit.data.labelled import LabelledData
+    from hf_transfer_kit.prompting.classifier import Demonstration
     from hf_transfer_kit.prompting.prompts import Prompt
 
 COMPARING = ("embedding", "image_text")  # kinds that compare embeddings: a template of a label, not of a question
 MOST_LABELS = 30  # that a preview lists
+IN_A_LINE = {  # kind -> what such a model is, and how it is asked
+    "causal": "A language model: it says how likely each label's words follow the prompt.",
+    "masked": "A model that fills gaps: it says how well each label's words fit the gap in the prompt.",
+    "encoder_decoder": "A model that reads a text and writes one: it says how likely it writes each label's words.",
+    "embedding": "An embedding model: it writes nothing, but compares the meaning of each input with the labels, or "
+    "with its nearest examples.",
+    "image_text": "A model of images and words: it compares each image with the label names, or with its nearest "
+    "examples.",
+    "remote": "A chat model on a server: it is asked for the label, one question for each input.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +35,7 @@ class Asking:
     template: str
 
 
+@functools.lru_cache(maxsize=16)
 def usual_asking(model: ModelSpec, task: str) -> Asking:
     """How `model` is asked where nobody says otherwise; raises ModelError where it cannot be found."""
     from hf_transfer_kit.prompting.kinds import kind_of
@@ -53,7 +66,6 @@ def preview(data: "LabelledData", asking: Asking, template: str, shots: int, row
         PromptError: the template is broken, or does not fit the labels.
     """
     from hf_transfer_kit.prompting.built_in import built_in
-    from hf_transfer_kit.prompting.demonstrations import balanced
     from hf_transfer_kit.tasks import get_task
 
     noun = get_task(data.task).input_noun
@@ -62,11 +74,19 @@ def preview(data: "LabelledData", asking: Asking, template: str, shots: int, row
     asked = asked if isinstance(asked, str) else f"[the {noun}]"
     if asking.kind in COMPARING:
         return _compared(prompt, data.label_names, asked, shots, noun)
-    train = data.train
-    shown = balanced(train["input"][:], train["label"][:], data.label_names, min(shots, len(train)), seed=0)
+    shown = _examples(data, shots)
     mask = "[MASK]" if asking.kind == "masked" else ""
     text = prompt.render(asked, data.label_names, shown, input_noun=noun, mask=mask)
     return f"{prompt.system}\n\n{text}" if prompt.system else text
+
+
+@functools.lru_cache(maxsize=4)
+def _examples(data: "LabelledData", shots: int) -> "tuple[Demonstration, ...]":
+    """Those of a run with seed 0; drawn once, since all training rows are read for that."""
+    from hf_transfer_kit.prompting.demonstrations import balanced
+
+    train = data.train
+    return tuple(balanced(train["input"][:], train["label"][:], data.label_names, min(shots, len(train)), seed=0))
 
 
 def _compared(prompt: "Prompt", labels: Sequence[str], asked: str, shots: int, noun: str) -> str:

@@ -1,112 +1,143 @@
 """The Baseline tab: data, model and prompt, then what a prompt gives."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
+from hf_transfer_kit.app.baseline.data_events import known, read, read_again, reread, taken
 from hf_transfer_kit.app.baseline.form import (
     Fields,
-    data_card,
-    progress_bar,
+    fields_again,
+    how_asked,
+    kept_fields,
     prompt_shown,
-    request_of,
     usual_template,
 )
-from hf_transfer_kit.app.baseline.layout import DataPart, PromptPart, data_part, prompt_part, result_part
-from hf_transfer_kit.app.baseline.result import answers_card, arms_in, verdict_card
-from hf_transfer_kit.app.baseline.run import COMPARISON_FOLDER, BaselineRun, Progress, start
+from hf_transfer_kit.app.baseline.job_events import Baselines
+from hf_transfer_kit.app.baseline.layout import DataPart, PromptPart, ResultPart, data_part, prompt_part, result_part
 from hf_transfer_kit.app.data import chosen as chosen_data
-from hf_transfer_kit.app.data.chosen import ChosenData, loaded, look_at
-from hf_transfer_kit.app.markup import note
+from hf_transfer_kit.app.data.chosen import ChosenData
+from hf_transfer_kit.app.jobs.feed import Feeds
+from hf_transfer_kit.app.markup import escape
 from hf_transfer_kit.app.settings import Settings
-from hf_transfer_kit.comparison.result import Comparison
-from hf_transfer_kit.errors import TransferKitError
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUICK = PRIVATE | {"show_progress": "hidden"}
-SAME = gr.skip()  # what is shown stays
+SAME = gr.skip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What the browser keeps: whose visit it is, the data, what is asked, and the job."""
+
+    owner: gr.BrowserState
+    data: gr.BrowserState
+    fields: gr.BrowserState
+    job: gr.BrowserState
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineTab:
-    """What the other tabs need of this one."""
+    """What the other tabs need of this one; `to_training` is there once something was measured."""
 
     chosen: gr.State
     model: gr.Dropdown
+    to_training: gr.Button
 
 
-class Running:
-    """The baselines at work, by the name of their folder; what was finished is in files."""
+def baseline_tab(
+    settings: Settings, browser: Remembered, timer: gr.Timer, demo_wanted: gr.State, blocks: gr.Blocks
+) -> BaselineTab:  # fmt: skip
+    """Lays the tab out and says what its parts do.
 
-    def __init__(self) -> None:
-        self._runs: dict[str, BaselineRun] = {}
-
-    def add(self, run: BaselineRun) -> str:
-        """The name of a new one."""
-        self._runs[run.folder.name] = run
-        return run.folder.name
-
-    def stop(self, name: str) -> str:
-        """Asks one to stop; what to say of it."""
-        run = self._runs.get(name)
-        if run is None:
-            return note("Nothing is running.", "info")
-        run.stop.set()
-        return note("Stopping; the current step ends first.", "info")
-
-    def forget(self, name: str) -> None:
-        """It is over."""
-        self._runs.pop(name, None)
+    Args:
+        timer: outside the tabs: what lies in a hidden one does not tick.
+        demo_wanted: changes where another tab asks for the demo data.
+    """
+    chosen, usual = gr.State(None), gr.State("")
+    gr.Markdown("#### 1 · Data with labels")
+    data = data_part(settings)
+    gr.Markdown("#### 2 · What is asked")
+    prompt = prompt_part(settings)
+    gr.Markdown("#### 3 · What a prompt gives, on rows it has not seen")
+    result = result_part()
+    _follow_data_and_prompt(settings, browser, demo_wanted, blocks, chosen, usual, data, prompt)
+    _follow_job(settings, browser, blocks, timer, chosen, prompt, result)
+    return BaselineTab(chosen=chosen, model=prompt.model, to_training=result.to_training)
 
 
-def baseline_tab(settings: Settings, owner: gr.BrowserState) -> BaselineTab:
-    """Lays the tab out and says what its parts do."""
-    chosen, running, folder = gr.State(None), gr.State(""), gr.State("")
-    data, prompt, result = data_part(settings), prompt_part(settings), result_part()
-    _follow_data_and_prompt(settings, chosen, data, prompt)
-    at_work = Running()
+def _follow_data_and_prompt(
+    settings: Settings, browser: Remembered, demo_wanted: gr.State, blocks: gr.Blocks, chosen: gr.State,
+    usual: gr.State, data: DataPart, prompt: PromptPart,
+) -> None:  # fmt: skip
+    """The preview follows everything that it shows; what is chosen is kept for a reload."""
+    seen = [chosen, browser.data, data.said, data.look, *data.reading, data.details]
+    asked = [chosen, usual, *prompt.fields]
+    asking = [prompt.template, usual, prompt.kind, prompt.prompt, browser.fields]
+    kept = [prompt.model, prompt.shots, prompt.template, prompt.calibration]
 
-    def begin(picked: ChosenData | None, mine: str, *values: Any) -> Iterator[list[Any]]:
-        yield from measured(picked, mine, fields_of(values), settings, at_work)
+    def ask(picked: ChosenData | None, last: str, *values: Any) -> list[Any]:
+        return asked_anew(picked, last, fields_of(values), settings)
 
-    outputs = [result.state, result.result, result.arm, result.answers, result.details, folder, running]
-    result.run.click(
-        begin, [chosen, owner, *prompt.fields], outputs, concurrency_id="baseline", concurrency_limit=1, **QUICK
-    )
-    result.stop.click(at_work.stop, running, result.state, concurrency_limit=None, **QUICK)
-    result.arm.input(answers_of, [chosen, folder, result.arm], result.answers, **PRIVATE)
-    return BaselineTab(chosen=chosen, model=prompt.model)
+    def ask_once_there_is_data(picked: ChosenData | None, last: str, *values: Any) -> list[Any]:
+        return [SAME] * len(asking) if picked is None else ask(picked, last, *values)
 
+    def preview(picked: ChosenData | None, last: str, *values: Any) -> list[Any]:
+        fields = fields_of(values)
+        return [prompt_shown(picked, fields, settings), kept_fields(fields, last)]
 
-def _follow_data_and_prompt(settings: Settings, chosen: gr.State, data: DataPart, prompt: PromptPart) -> None:
-    """The preview follows everything that it shows."""
-    seen = [chosen, data.look, data.input_column, data.label_column]
-    asked = [chosen, *prompt.fields]
-
-    def prompt_for(picked: ChosenData | None, *values: Any) -> str:
-        return prompt_shown(picked, fields_of(values), settings)
-
-    def usual_for(picked: ChosenData | None, *values: Any) -> str:
-        return usual_template(picked, fields_of(values), settings)
+    def restore(value: object, fields: object, mark: object) -> list[Any]:
+        found = fields_again(fields)
+        return [*read_again(value, mark, settings), found.model, found.shots, found.template, found.calibration]
 
     for event, handler, source in (
         (data.demo.click, lambda: read(chosen_data.demo), None),
+        (demo_wanted.change, lambda: read(chosen_data.demo), None),
         (data.name.submit, lambda name: read(lambda: chosen_data.on_the_hub(name)), data.name),
-        (data.file.upload, lambda path: read(lambda: chosen_data.uploaded(path)), data.file),
+        (data.file.upload, lambda path, mark: read(lambda: taken(path, mark, settings)), [data.file, browser.owner]),
     ):
-        event(handler, source, seen, **PRIVATE).then(usual_for, asked, prompt.template, **QUICK).then(
-            prompt_for, asked, prompt.prompt, **QUICK
+        event(handler, source, seen, **PRIVATE).then(ask, asked, asking, **QUICK)
+    for part in data.reading:
+        part.input(reread, [chosen, *data.reading], seen, trigger_mode="always_last", **QUICK).then(
+            ask, asked, asking, **QUICK
         )
-    for column in (data.input_column, data.label_column):
-        column.input(with_columns, [chosen, data.input_column, data.label_column], seen, **PRIVATE).then(
-            prompt_for, asked, prompt.prompt, **QUICK
-        )
-    prompt.model.change(usual_for, asked, prompt.template, **QUICK).then(prompt_for, asked, prompt.prompt, **QUICK)
-    for part in (prompt.shots, prompt.template, prompt.row):
-        part.input(prompt_for, asked, prompt.prompt, trigger_mode="always_last", **QUICK)
+    blocks.load(restore, [browser.data, browser.fields, browser.owner], [*seen, *kept], **QUICK).then(
+        ask_once_there_is_data, asked, asking, **QUICK
+    )
+    prompt.model.change(ask, asked, asking, trigger_mode="always_last", **QUICK)
+    for part in (prompt.shots, prompt.template, prompt.row, prompt.calibration, prompt.url):
+        part.input(preview, asked, [prompt.prompt, browser.fields], trigger_mode="always_last", **QUICK)
+
+
+def _follow_job(
+    settings: Settings, browser: Remembered, blocks: gr.Blocks, timer: gr.Timer, chosen: gr.State, prompt: PromptPart,
+    result: ResultPart,
+) -> None:  # fmt: skip
+    """Begins, watches and stops; a reload or another start of the server finds the job by its id."""
+    baselines, shown = Baselines(settings, Feeds(settings.jobs)), gr.State("")
+    parts = [
+        result.state, result.result, result.arm, result.answers, result.details, result.next, result.stop,
+        result.resume, result.run, shown,
+    ]  # fmt: skip
+    its = [browser.job, browser.owner]
+
+    def begin(picked: ChosenData | None, value: object, mark: object, *values: Any) -> list[Any]:
+        return baselines.begin(known(picked, value, mark, settings), mark, fields_of(values))
+
+    async def follow(job: object, mark: object, end: str) -> AsyncIterator[list[Any]]:
+        async for values in baselines.follow(job, mark, end):
+            yield values
+
+    result.run.click(begin, [chosen, browser.data, browser.owner, *prompt.fields], [browser.job, *parts], **QUICK)
+    gr.on(
+        [timer.tick, browser.job.change, blocks.load], follow, [*its, shown], parts, trigger_mode="once",
+        concurrency_limit=None, **QUICK,
+    )  # fmt: skip
+    result.stop.click(baselines.stop, its, parts, concurrency_limit=None, **QUICK)
+    result.resume.click(baselines.resume, its, parts, **QUICK)
+    result.arm.input(baselines.answers, [*its, result.arm], result.answers, **QUICK)
 
 
 def fields_of(values: tuple[Any, ...]) -> Fields:
@@ -118,61 +149,17 @@ def fields_of(values: tuple[Any, ...]) -> Fields:
     )  # fmt: skip
 
 
-def measured(
-    data: ChosenData | None, owner: str, fields: Fields, settings: Settings, at_work: Running
-) -> Iterator[list[Any]]:
-    """Progress, then the result: state, result, arm, answers, details, folder of the comparison, name of the run."""
-    yield [progress_bar(Progress(text="Starting")), "", SAME, "", gr.Accordion(visible=False), "", ""]
-    name = ""
-    try:
-        run = start(request_of(data, fields, settings), settings.runs / (settings.owner_of(owner) or "mine"))
-        name = at_work.add(run)
-        for said in run.news():
-            if isinstance(said, Progress):
-                yield [progress_bar(said), *[SAME] * 5, name]
-            else:
-                yield _finished(data, said, run.folder / COMPARISON_FOLDER)
-    except TransferKitError as error:
-        yield [note(str(error) if data is None else data.said(error), "error"), *[SAME] * 5, ""]
-    except Exception:
-        yield [note("The app made a mistake; its terminal says which.", "error"), *[SAME] * 5, ""]
-        raise
-    finally:
-        at_work.forget(name)
+def asked_anew(data: ChosenData | None, last: str, fields: Fields, settings: Settings) -> list[Any]:
+    """After model or data changed: template, the usual one, what the model is, the prompt, what the browser keeps.
 
-
-def _finished(data: ChosenData | None, comparison: Comparison, folder: Path) -> list[Any]:
-    names = list(arms_in(folder))
-    best = comparison.recommended if comparison.recommended in names else names[0]
+    Args:
+        last: the usual template so far; another one is somebody's own, and stays.
+    """
+    usual = usual_template(data, fields, settings)
+    if fields.template.strip() in ("", last.strip()):
+        fields = replace(fields, template=usual)
+    kind = how_asked(data, fields, settings)
     return [
-        "", verdict_card(comparison), gr.Dropdown(choices=names, value=best), answers_of(data, str(folder), best),
-        gr.Accordion(visible=True), str(folder), "",
+        fields.template, usual, f'<p class="tk-quiet">{escape(kind)}</p>' if kind else "",
+        prompt_shown(data, fields, settings), kept_fields(fields, usual),
     ]  # fmt: skip
-
-
-def answers_of(data: ChosenData | None, folder: str, name: str) -> str:
-    """Classes and wrong answers of one arm."""
-    if data is None or not folder:
-        return ""
-    found = arms_in(Path(folder))
-    return answers_card(found[name].records[0], loaded(data).test["input"][:]) if name in found else ""
-
-
-def read(choose: Callable[[], ChosenData]) -> list[Any]:
-    """After data was chosen: the data, its look, and the columns to correct."""
-    try:
-        data = choose()
-        look = look_at(data)
-    except TransferKitError as error:
-        empty = gr.Dropdown(choices=[], value=None)
-        return [None, note(str(error), "error"), empty, empty]
-    columns = list(look.columns)
-    return [
-        data, data_card(data, look), gr.Dropdown(choices=columns, value=look.input_column or None),
-        gr.Dropdown(choices=columns, value=look.label_column or None),
-    ]  # fmt: skip
-
-
-def with_columns(data: ChosenData | None, input_column: str | None, label_column: str | None) -> list[Any]:
-    """After the columns were corrected; as `read`."""
-    return [SAME] * 4 if data is None else read(lambda: data.with_columns(input_column, label_column))

@@ -1,96 +1,101 @@
 """The Compare tab: any finished runs on the same split side by side."""
 
-import tempfile
-from pathlib import Path
+import atexit
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from hf_transfer_kit.app.baseline.result import verdict_card
-from hf_transfer_kit.app.compare.finished_runs import (
-    FinishedRun,
-    chosen_runs,
-    compare_runs,
-    finished_runs,
-    weights_hash,
-)
-from hf_transfer_kit.app.markup import card, note, section, table
+from hf_transfer_kit.app.compare.publishing_layout import publishing_layout
+from hf_transfer_kit.app.compare.showing import Comparing, Listed
 from hf_transfer_kit.app.settings import Settings
-from hf_transfer_kit.errors import TransferKitError
-from hf_transfer_kit.reporting.report import to_html
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
 
 
-def compare_tab(settings: Settings, owner: gr.BrowserState, tab: gr.Tab) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CompareTab:
+    """What other tabs may do here.
+
+    Fields:
+        show_job: (mark of the visitor, id of a job) -> the values of `outputs`: the job's runs and what can be
+            compared with them are chosen and compared.
+        outputs: what `show_job` fills.
+    """
+
+    show_job: Callable[[str, str | None], list[Any]]
+    outputs: list[Any]
+
+
+def compare_tab(settings: Settings, owner: gr.BrowserState, tab: gr.Tab, blocks: gr.Blocks) -> CompareTab:
     """Lays the tab out; the list is read anew whenever the tab is opened."""
+    comparing = Comparing(settings)
+    atexit.register(comparing.process.close)
     runs = gr.Dropdown(
-        label="Finished runs", info="Two or more on the same split.", choices=[], value=[], multiselect=True,
-        elem_id="compare-runs",
+        label="Finished runs", info="Two or more on the same split; the newest first.", choices=[], value=[],
+        multiselect=True, allow_custom_value=True, elem_id="compare-runs",
     )  # fmt: skip
     with gr.Row():
-        everything = gr.Button("All on the newest data", elem_id="compare-all")
         compare = gr.Button("Compare", variant="primary", elem_id="compare-run")
+        everything = gr.Button("All on the newest data", elem_id="compare-all")
         report = gr.DownloadButton("Download the report", interactive=False, elem_id="compare-report")
     result = gr.HTML(elem_id="compare-result")
+    with gr.Group(elem_id="compare-try"):
+        text = gr.Textbox(
+            label="Try an input", info="Every chosen run answers.", placeholder="Type a text, then Enter", lines=1,
+            max_lines=6, max_length=settings.max_chars, elem_id="compare-text",
+        )  # fmt: skip
+        image = gr.Image(
+            label="Try an image", type="filepath", sources=["upload"], visible=False, height=220,
+            elem_id="compare-image",
+        )  # fmt: skip
+        ask = gr.Button("Ask the runs", elem_id="compare-ask")
+    answers = gr.HTML(elem_id="compare-answers")
+    published = publishing_layout(comparing, owner)
+    outputs = [runs, published, result, report]
 
-    def listed(mine: str, chosen: list[str] | None) -> Any:
-        found = finished_runs(settings.runs / settings.owner_of(mine))
-        ids = [run.id for run in found]
-        return gr.Dropdown(choices=choices(found), value=[each for each in chosen or [] if each in ids])
+    def listed(mark: str, chosen: list[str] | None) -> list[Any]:
+        found = comparing.listed(mark, chosen)
+        kept = gr.skip() if found.note == "" else found.note
+        return [*_lists(found, chosen), kept]
 
-    def newest(mine: str) -> Any:
-        found = finished_runs(settings.runs / settings.owner_of(mine))
-        return gr.Dropdown(choices=choices(found), value=on_the_split_of_the_first(found))
+    def compared(mark: str, chosen: list[str] | None) -> list[Any]:
+        found = comparing.compared(mark, chosen or [])
+        return [found.page, gr.DownloadButton(value=found.report, interactive=found.report is not None)]
 
-    def shown(mine: str, chosen: list[str] | None) -> list[Any]:
-        page, file = compared(settings.runs / settings.owner_of(mine), chosen or [])
-        return [page, gr.DownloadButton(value=file, interactive=file is not None)]
+    def with_comparison(mark: str, found: Listed) -> list[Any]:
+        shown = compared(mark, found.chosen) if len(found.chosen) > 1 else [found.note, gr.skip()]
+        return [*_lists(found, None), *shown]
 
-    tab.select(listed, [owner, runs], runs, show_progress="hidden", **PRIVATE)
-    everything.click(newest, owner, runs, **PRIVATE)
-    compare.click(shown, [owner, runs], [result, report], **PRIVATE)
+    def newest(mark: str) -> list[Any]:
+        return with_comparison(mark, comparing.newest(mark))
 
+    def show_job(mark: str, job_id: str | None) -> list[Any]:
+        return with_comparison(mark, comparing.of_job(mark, job_id or ""))
 
-def choices(runs: list[FinishedRun]) -> list[tuple[str, str]]:
-    """(title, id) of every run, for a list; where two titles are the same, with the id."""
-    titles = [run.title for run in runs]
-    return [(run.title if titles.count(run.title) == 1 else f"{run.title} · {run.id}", run.id) for run in runs]
+    def box(mark: str, chosen: list[str] | None) -> list[Any]:
+        wants_image = comparing.asks_for_image(mark, chosen or [])
+        return [gr.Textbox(visible=not wants_image), gr.Image(visible=wants_image)]
 
+    def asked(mark: str, chosen: list[str] | None, typed: str, picture: str | None) -> Any:
+        yield from comparing.ask(mark, chosen or [], typed, picture)
 
-def on_the_split_of_the_first(runs: list[FinishedRun]) -> list[str]:
-    """Ids of the runs that can be compared with the newest one: the newest of every setting."""
-    if not runs:
-        return []
-    found: dict[tuple[str, ...], str] = {}
-    for run in runs:
-        if run.record.data.hashes == runs[0].record.data.hashes:
-            plan = run.record.plan
-            key = (
-                str(plan.approach),
-                str(plan.protection),
-                str(plan.model),
-                str(plan.data.train_size),
-                str(plan.seed),
-            )
-            found.setdefault(key, run.id)
-    return list(found.values())
-
-
-def compared(folder: Path, ids: list[str]) -> tuple[str, str | None]:
-    """What runs say about each other as HTML, and the file of the report; or why they cannot be compared."""
-    try:
-        runs = chosen_runs(folder, ids)
-        comparison = compare_runs(runs)
-    except TransferKitError as error:
-        return note(str(error), "error"), None
-    file = Path(tempfile.mkdtemp()) / "report.html"
-    file.write_text(to_html(comparison), encoding="utf-8")
-    hashes = [[run.title, _start(run), weights_hash(folder, run)] for run in runs]
-    which = table(["run", "started from", "what answers"], hashes)
-    return verdict_card(comparison) + card(section("Which weights", which)), str(file)
+    gr.on([tab.select, blocks.load], listed, [owner, runs], [runs, published, result], **QUIET)
+    runs.change(box, [owner, runs], [text, image], **QUIET)
+    everything.click(newest, owner, outputs, **PRIVATE)
+    compare.click(compared, [owner, runs], [result, report], **PRIVATE)
+    text.focus(comparing.process.wake, None, None, **QUIET)
+    gr.on(
+        [ask.click, text.submit, image.upload], asked, [owner, runs, text, image], answers, concurrency_limit=8,
+        trigger_mode="once", **QUIET,
+    )  # fmt: skip
+    return CompareTab(show_job=show_job, outputs=outputs)
 
 
-def _start(run: FinishedRun) -> str:
-    model = run.record.model
-    return "" if model is None or model.weights_digest is None else model.weights_digest[:12]
+def _lists(found: Listed, before: list[str] | None) -> list[Any]:
+    """The two lists of runs; what is chosen is left alone where it was not changed."""
+    same = before is not None and found.chosen == before
+    runs = gr.Dropdown(choices=found.choices) if same else gr.Dropdown(choices=found.choices, value=found.chosen)
+    return [runs, gr.Dropdown(choices=found.choices)]

@@ -1,64 +1,85 @@
-"""The data set of a visit: where it comes from, how it looks, what is wrong with it."""
+"""The data set of a visit: where it comes from, how it is read, and what stands for it in a plan."""
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hf_transfer_kit.app.data.hub_names import data_name, is_hub_name
-from hf_transfer_kit.demo import demo_data
+from hf_transfer_kit.app.data.uploads import Upload
+from hf_transfer_kit.app.data.wording import in_page_words
+from hf_transfer_kit.demo import demo_data, older_data
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.plan import DataSpec, TransferPlan
 from hf_transfer_kit.plan.specs import YOUR_DATA
 
-if TYPE_CHECKING:
-    from hf_transfer_kit.data.labelled import LabelledData
-    from hf_transfer_kit.findings import CheckReport
+DEMO, OLDER_DEMO = "demo sentences", "older demo sentences"
+BUNDLED = {DEMO: demo_data, OLDER_DEMO: older_data}  # named so in the page
+_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.+/-]{0,99}", re.ASCII)  # a configuration or a revision
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-PREVIEW_ROWS, LONGEST_CELL = 5, 160
-DEMO = "demo sentences"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a data set is read; the fields are those of `plan.DataSpec`."""
+
+    input_column: str | None = None
+    label_column: str | None = None
+    task: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    drop_empty: bool = False
+    drop_rare: bool = False
+    split_seed: int = 0
+    test_share: float = 0.2
+    max_length: int = 128
+
+    @property
+    def options(self) -> list[str]:
+        """Options of a command for what differs from the usual reading.
+
+        Example:
+            >>> Reading(label_column="intent", drop_rare=True).options
+            ['--label-column=intent', '--drop-rare']
+        """
+        usual, found = Reading(), []
+        for name in Reading.__slots__:
+            if (value := getattr(self, name)) != getattr(usual, name):
+                option = f"--{name.replace('_', '-')}"
+                found.append(option if value is True else f"{option}={value}")
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenData:
-    """A data set by the name that people see, and what to load; the place on this machine is never shown."""
+    """A data set by the name that people see, and what to load; the place on this machine is never shown.
+
+    Fields:
+        upload: id of the upload that it is, or "".
+    """
 
     name: str
     spec: DataSpec
+    upload: str = ""
 
-    def said(self, error: Exception) -> str:
+    @property
+    def reading(self) -> Reading:
+        """How it is read."""
+        return Reading(**{name: getattr(self.spec, name) for name in Reading.__slots__})
+
+    def read_as(self, reading: Reading) -> "ChosenData":
+        """The same data read in another way.
+
+        Raises:
+            PlanError: a number is out of range.
+            DataError: configuration or revision can be no name on the Hub.
+        """
+        for what, value in (("configuration", reading.config), ("revision", reading.revision)):
+            if value is not None and (not _ON_THE_HUB.fullmatch(value) or ".." in value):
+                raise DataError(f"'{value[:100]}' is no {what} of a data set on the Hub; leave it empty.")
+        return replace(self, spec=replace(self.spec, **{name: getattr(reading, name) for name in Reading.__slots__}))
+
+    def said(self, error: Exception | str) -> str:
         """An error in the words of the page."""
-        text = str(error).replace(self.spec.path, self.name)
-        for option, words in (("--input-column", "the input column"), ("--label-column", "the label column")):
-            text = text.replace(option, words)
-        return text
-
-    def with_columns(self, input_column: str | None, label_column: str | None) -> "ChosenData":
-        """The same data read from other columns; None or "" stands for: guess."""
-        spec = replace(self.spec, input_column=input_column or None, label_column=label_column or None)
-        return replace(self, spec=spec)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A first look at a data set.
-
-    Fields:
-        columns, rows: names, and the first rows as text.
-        input_column, label_column: as guessed or chosen; "" where that cannot be told.
-        notes: what was decided while reading.
-        checks: what is wrong with it; None where it cannot be learned from.
-        problem: why not, a sentence.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    input_column: str = ""
-    label_column: str = ""
-    notes: tuple[str, ...] = ()
-    checks: "CheckReport | None" = None
-    problem: str = ""
+        return in_page_words(str(error), {self.spec.path: self.name})
 
 
 def demo() -> ChosenData:
@@ -66,77 +87,22 @@ def demo() -> ChosenData:
     return ChosenData(name=DEMO, spec=DataSpec(path=str(demo_data())))
 
 
-def uploaded(path: str) -> ChosenData:
-    """A file that the page took.
+def uploaded(upload: Upload) -> ChosenData:
+    """A file that was uploaded and kept."""
+    return ChosenData(name=upload.path.name, spec=DataSpec(path=str(upload.path)), upload=upload.id)
 
-    Raises:
-        DataError: it is of no kind that can be read here.
-    """
-    file = Path(path)
-    if file.suffix.lower() == ".zip":
-        raise DataError(
-            f"'{file.name}' is an archive, which the page does not unpack; upload a Parquet file with the images in "
-            "it, or use: transfer-kit baseline --data FOLDER"
-        )
-    if file.suffix.lower() not in SUFFIXES:
-        raise DataError(f"'{file.name}' is no table; upload one of {', '.join(SUFFIXES)}.")
-    return ChosenData(name=file.name, spec=DataSpec(path=str(file)))
+
+def named_in(spec: DataSpec) -> ChosenData:
+    """The data of a plan or a record, by the name that people know it by."""
+    if spec.path == str(demo_data()):
+        return ChosenData(name=DEMO, spec=spec)
+    return ChosenData(name=Path(spec.path).name if Path(spec.path).is_absolute() else spec.path, spec=spec)
 
 
 def on_the_hub(name: str) -> ChosenData:
     """A data set by its Hub name; raises DataError where it is none."""
     name = data_name(name)
     return ChosenData(name=name, spec=DataSpec(path=name))
-
-
-def look_at(chosen: ChosenData) -> Look:
-    """Rows, columns and checks of a data set.
-
-    Raises:
-        DataError: it cannot be read at all.
-    """
-    from hf_transfer_kit.checking.checks import check_data
-    from hf_transfer_kit.data.labelled import load_data
-    from hf_transfer_kit.data.sources import read_source
-
-    try:
-        found = read_source(chosen.spec.path, chosen.spec.config, chosen.spec.revision).parts[0].rows
-    except DataError as error:
-        raise DataError(chosen.said(error)) from error
-    columns = tuple(found.column_names)
-    rows = tuple(
-        tuple(shown(row[name]) for name in columns) for row in found.select(range(min(PREVIEW_ROWS, len(found))))
-    )
-    try:
-        data = load_data(chosen.spec)
-    except (DataError, PlanError) as error:
-        return Look(
-            columns=columns, rows=rows, input_column=chosen.spec.input_column or "",
-            label_column=chosen.spec.label_column or "", problem=chosen.said(error),
-        )  # fmt: skip
-    return Look(
-        columns=columns, rows=rows, input_column=data.input_column, label_column=data.label_column,
-        notes=tuple(data.notes), checks=check_data(data),
-    )  # fmt: skip
-
-
-def loaded(chosen: ChosenData) -> "LabelledData":
-    """The labelled rows; raises DataError in the words of the page."""
-    from hf_transfer_kit.data.labelled import load_data
-
-    try:
-        return load_data(chosen.spec)
-    except (DataError, PlanError) as error:
-        raise DataError(chosen.said(error)) from error
-
-
-def shown(value: Any) -> str:
-    """A cell as text, cut where it is long."""
-    if isinstance(value, Mapping) and set(value) == {"bytes", "path"}:
-        size = "" if value["bytes"] is None else f" ({len(value['bytes']) / 1000:,.0f} kB)"
-        return f"image{size}"
-    text = "" if value is None else str(value)
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
 
 
 def for_the_page(plan: TransferPlan, chosen: ChosenData | None) -> TransferPlan:
@@ -166,4 +132,6 @@ def for_the_run(plan: TransferPlan, chosen: ChosenData | None) -> TransferPlan:
 def _placed(spec: DataSpec, chosen: ChosenData | None) -> DataSpec:
     if chosen is not None and spec.path == chosen.name:
         return replace(spec, path=chosen.spec.path)
+    if spec.path in BUNDLED:
+        return replace(spec, path=str(BUNDLED[spec.path]()))
     return replace(spec, path=data_name(spec.path))

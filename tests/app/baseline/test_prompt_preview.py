@@ -2,9 +2,11 @@ import csv
 
 import pytest
 
-from hf_transfer_kit.app.baseline.form import Fields, model_of, most_shots, prompt_shown
-from hf_transfer_kit.app.baseline.prompt_preview import Asking, preview, prompt_of
-from hf_transfer_kit.app.data.chosen import demo, loaded
+from hf_transfer_kit.app.baseline.form import Fields, fields_again, kept_fields, model_of, most_shots, prompt_shown
+from hf_transfer_kit.app.baseline.prompt_preview import IN_A_LINE, Asking, preview, prompt_of
+from hf_transfer_kit.app.data.chosen import demo, uploaded
+from hf_transfer_kit.app.data.look import loaded
+from hf_transfer_kit.app.data.uploads import Upload
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.errors import ModelError, PlanError, PromptError, RemoteError
 from hf_transfer_kit.prompting.built_in import built_in
@@ -36,9 +38,9 @@ def test_a_text_with_template_signs_stays_as_it_is(tmp_path):
     file = tmp_path / "odd.csv"
     with open(file, "w", newline="", encoding="utf-8") as opened:
         csv.writer(opened).writerows([("text", "label"), *(("{{ 7 * 7 }}" + str(i), i % 2) for i in range(60))])
-    from hf_transfer_kit.app.data.chosen import uploaded
+    data = uploaded(Upload(id="0" * 32, path=file))
 
-    assert "{{ 7 * 7 }}" in preview(loaded(uploaded(str(file))), CAUSAL, "{{ input }}", 0)
+    assert "{{ 7 * 7 }}" in preview(loaded(data), CAUSAL, "{{ input }}", 0)
 
 
 def test_embeddings_show_what_is_compared(data):
@@ -89,3 +91,21 @@ def test_money_needs_a_limit():
 
 def test_without_data_there_is_a_sentence_in_the_place_of_the_prompt():
     assert "once data is read" in prompt_shown(None, Fields(model="m"), Settings())
+
+
+def test_what_a_browser_kept_of_the_fields_is_checked():
+    fields = Fields(model="org/m", shots="0, 8", template="{{ input }}", calibration="none", url="http://x")
+    kept = kept_fields(fields, "the usual one")
+
+    again = fields_again(kept)
+    assert (again.model, again.shots, again.template, again.calibration) == ("org/m", "0, 8", "{{ input }}", "none")
+    assert "http://x" not in str(kept)
+    assert fields_again(kept_fields(fields, " {{ input }}\n")).template == ""
+    for wrong in (None, 7, {"model": 7}, {"more": 1}, kept | {"calibration": "odd"}, kept | {"url": "http://x"}):
+        assert fields_again(wrong) == fields_again({})
+
+
+def test_every_kind_of_model_has_its_line():
+    from hf_transfer_kit.prompting.make import KINDS, PROTOTYPE
+
+    assert set(IN_A_LINE) == set(KINDS) - {PROTOTYPE}

@@ -1,60 +1,49 @@
+"""What happens when the plan is changed, as values."""
+
 import pytest
 
 pytest.importorskip("gradio")
 
-from hf_transfer_kit.app.data.chosen import demo
-from hf_transfer_kit.app.train.tab import checked, filled, handed_over
-from hf_transfer_kit.plan import DataSpec, Full, ModelSpec, TransferPlan
-from hf_transfer_kit.plan.specs import YOUR_DATA
+from hf_transfer_kit.app.settings import Settings
+from hf_transfer_kit.app.train.plan_text import demo_text, form_values
+from hf_transfer_kit.app.train.starting import CPU
+from hf_transfer_kit.app.train.tab import data_line, form_changed, looked
 
-PLAN = TransferPlan(data=DataSpec(path=YOUR_DATA), model=ModelSpec(name="org/model-1"), approach=Full())
-
-
-def test_the_plan_that_is_handed_over_has_the_chosen_data_and_runs():
-    text = handed_over(PLAN.to_yaml(), demo())
-    found = checked(text, demo())
-
-    assert demo().spec.path not in text
-    assert found.problem == ""
-    assert found.plan.data.path == demo().spec.path
-    assert found.command == "transfer-kit run plan.yaml --out runs/plan"
+PLACE = [CPU, 1, "", "", ""]
 
 
-def test_open_data_is_asked_for():
-    assert "YOUR_DATA" in checked(handed_over(PLAN.to_yaml(), None), None).problem
+def changed(form, before=()):
+    return form_changed(demo_text(), before, None, PLACE, form, Settings())
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("name: full", "name: fulll"), "did you mean 'full'"),
-        (("epochs: 10", "epochs: 0"), "epochs"),
-        (("format:", "form:"), "format"),
-        (("data:", "data: ["), "YAML"),
-        (("YOUR_DATA", "/etc/passwd"), "Hub"),
-    ],
-)
-def test_what_is_wrong_is_said_in_words(change, words):
-    found = checked(PLAN.to_yaml().replace(*change), None)
+def test_a_form_that_is_wrong_keeps_the_text_and_cannot_start():
+    text, before, said, start = changed(
+        [*form_values(demo_text())[:4], ["ewc"], *form_values(demo_text())[5:]], ("x",)
+    )
 
-    assert found.plan is None
-    assert words in found.problem
-    assert found.command == ""
+    assert (text["__type__"], before) == ("update", ("x",))
+    assert "choose some beside it" in said and not start["interactive"]
 
 
-def test_several_processes_that_cannot_share_the_batch_are_refused():
-    text = handed_over(PLAN.to_yaml(), demo())
+def test_a_form_that_was_mended_can_start_again_though_the_text_is_as_before():
+    text, before, said, start = changed(form_values(demo_text()))
 
-    assert "cannot be shared" in checked(text, demo(), processes=3).problem
-    assert "--num_processes 2" in checked(text, demo(), processes=2).launch
-
-
-@pytest.mark.parametrize("text", [None, "", "   ", "x" * 30_000, "!!python/object:os.system x", "a: &a [*a]"])
-def test_no_text_raises(text):
-    assert checked(text, None).problem
+    assert text == demo_text() and before == (text,)
+    assert "The plan is right" in said and start["interactive"]
 
 
-def test_data_chosen_later_is_filled_in_and_other_text_left_alone():
-    assert filled(PLAN.to_yaml(), demo()) == handed_over(PLAN.to_yaml(), demo())
-    for text in (None, "", "YOUR_DATA [", "path: org/mine"):
-        assert filled(text, demo()) == text
+def test_only_the_last_texts_are_remembered():
+    assert len(changed(form_values(demo_text()), tuple("abcdefghij"))[1]) == 8
+
+
+def test_a_plan_is_looked_at_with_its_place():
+    said, start, command, data, needs = looked(demo_text(), None, PLACE, Settings())
+    assert (start["interactive"], command["visible"], needs) == (True, True, "")
+    assert "demo sentences" in data
+
+    said, start, command, *_ = looked(demo_text(), None, [CPU, 3, "", "", ""], Settings())
+    assert "cannot be shared" in said and not start["interactive"] and not command["visible"]
+
+
+def test_names_are_shown_as_text():
+    assert "<b>" not in data_line(demo_text().replace("demo sentences", "<b>x"))
