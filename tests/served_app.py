@@ -33,7 +33,8 @@ class ServedApp:
         self._process = None
 
     def start(self):
-        command = [sys.executable, "-m", "hf_transfer_kit.cli", "app", "--port", str(self.port), "--out", str(self.runs)]
+        app = [sys.executable, "-m", "hf_transfer_kit.cli", "app"]
+        command = [*app, "--port", str(self.port), "--out", str(self.runs)]
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)} | self._environment
         with open(self.log, "a") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)

@@ -30,6 +30,7 @@ from hf_transfer_kit.termination import Terminated, a_checkpoint_first, terminat
 BEST_FILE = "best.safetensors"
 MOST_EVALUATIONS = 10  # of a short run with many passes; longer ones evaluate once an epoch
 LONGEST_INTERVAL = 1000  # steps between two evaluations of a long epoch
+LOGS = 50  # of the training loss, for a curve to be watched
 
 
 class OrderedTrainer(Trainer):
@@ -272,7 +273,8 @@ def _arguments(training: Training, rows: int, seed: int, folder: Path) -> Traini
         gradient_accumulation_steps=training.accumulation, average_tokens_across_devices=True,
         weight_decay=training.weight_decay, warmup_steps=training.warmup_share, lr_scheduler_type="linear",
         eval_strategy="steps", eval_steps=interval, save_strategy="no",
-        logging_strategy="steps", logging_steps=interval, report_to=list(training.report_to) or "none",
+        logging_strategy="steps", logging_steps=min(interval, max(1, epochs * steps_per_epoch // LOGS)),
+        report_to=list(training.report_to) or "none",
         remove_unused_columns=False, label_names=["labels"], disable_tqdm=True, log_level="warning",
         gradient_checkpointing=training.gradient_checkpointing or None, dataloader_pin_memory=gpu,
     )  # fmt: skip

@@ -2,9 +2,9 @@ import pytest
 from served_app import ServedApp, browser_program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Skipped, with the reason, only where no browser can be had."""
+    """Skipped, with the reason, only where no browser can be had. Not for longer: its driver holds an event loop."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to drive")
     pytest.importorskip("gradio", reason="gradio is not installed: no page to look at")
     program = browser_program()

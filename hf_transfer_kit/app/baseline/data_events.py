@@ -13,9 +13,9 @@ from hf_transfer_kit.app.data.kept import chosen_again, kept
 from hf_transfer_kit.app.data.look import Look, look_at
 from hf_transfer_kit.app.data.upload_checks import check_upload
 from hf_transfer_kit.app.data.uploads import Uploads, named_in_jobs
-from hf_transfer_kit.app.data.wording import in_page_words
 from hf_transfer_kit.app.markup import note
 from hf_transfer_kit.app.settings import Settings
+from hf_transfer_kit.app.wording import in_page_words
 from hf_transfer_kit.errors import TransferKitError
 
 SAME = gr.skip()  # what is shown stays

@@ -8,8 +8,8 @@ from hf_transfer_kit.app.baseline.prompt_preview import IN_A_LINE, Asking, previ
 from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.data.hub_names import model_name
 from hf_transfer_kit.app.data.look import loaded
-from hf_transfer_kit.app.data.wording import in_page_words
 from hf_transfer_kit.app.settings import Settings
+from hf_transfer_kit.app.wording import in_page_words
 from hf_transfer_kit.demo import MODEL
 from hf_transfer_kit.errors import DataError, PlanError, RemoteError, TransferKitError
 from hf_transfer_kit.options import words

@@ -7,9 +7,9 @@ from hf_transfer_kit.app.baseline.job import result_in
 from hf_transfer_kit.app.baseline.result import UNFOLDED, answers_card, arms_in, verdict_card
 from hf_transfer_kit.app.data.chosen import ChosenData, named_in
 from hf_transfer_kit.app.data.look import loaded
-from hf_transfer_kit.app.data.wording import in_page_words
 from hf_transfer_kit.app.jobs.feed import Glance
 from hf_transfer_kit.app.jobs.job_card import job_card
+from hf_transfer_kit.app.wording import in_page_words
 from hf_transfer_kit.comparison.result import Comparison
 from hf_transfer_kit.errors import DataError
 from hf_transfer_kit.launch.job import Job

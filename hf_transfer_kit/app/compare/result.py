@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hf_transfer_kit.app.compare.finished_runs import FinishedRun
 from hf_transfer_kit.app.compare.names import names_of
 from hf_transfer_kit.app.markup import card, escape, note, section, table
+from hf_transfer_kit.app.wording import in_page_words
 from hf_transfer_kit.comparison.compare import compare
 from hf_transfer_kit.comparison.differences import PARTS, data_differences
 from hf_transfer_kit.comparison.result import Comparison
@@ -53,7 +54,7 @@ def result_card(comparison: Comparison, runs: Sequence[FinishedRun]) -> str:
         note(comparison.verdict, "good")
         + "".join(f"<p>{escape(each)}</p>" for each in said if each)
         + _table(first, comparison.recommended)
-        + section("Read this first", "".join(note(each, "warning") for each in comparison.warnings))
+        + section("Read this first", "".join(note(in_page_words(each), "warning") for each in comparison.warnings))
         + f'<div class="tk-figures">{drawn}</div>'
         + _weights(runs)
         + section("More tables", "".join(_table(each, comparison.recommended) for each in others), folded=True)

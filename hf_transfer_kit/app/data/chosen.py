@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hf_transfer_kit.app.data.hub_names import data_name, is_hub_name
 from hf_transfer_kit.app.data.uploads import Upload
-from hf_transfer_kit.app.data.wording import in_page_words
+from hf_transfer_kit.app.wording import in_page_words
 from hf_transfer_kit.demo import demo_data, older_data
 from hf_transfer_kit.errors import DataError, PlanError
 from hf_transfer_kit.plan import DataSpec, TransferPlan

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hf_transfer_kit.app.data.wording import in_page_words
+from hf_transfer_kit.app.wording import in_page_words
 from hf_transfer_kit.errors import DataError, OutputError
 from hf_transfer_kit.launch.job import PLAN_FILE
 from hf_transfer_kit.launch.queue import read_jobs

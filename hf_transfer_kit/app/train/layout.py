@@ -99,7 +99,6 @@ def plan_part(settings: Settings) -> PlanPart:
     with gr.Accordion("The plan as YAML", open=False, elem_id="train-yaml"):
         yaml = gr.Code(
             label="Plan", language="yaml", lines=18, max_lines=30, interactive=True, elem_id="train-plan",
-            show_label=False,
         )  # fmt: skip
     return PlanPart(
         data=data, demo=demo, form=[approach, model, epochs, batch, protections, old, *rest],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 FIELDS = {  # option of the terminal -> label of the field in the page
     "--input-column": "Input column", "--label-column": "Label column", "--task": "Kind of input",
     "--drop-empty": "Leave out empty rows", "--drop-rare": "Leave out rare classes",
-    "--shots": "Examples in the prompt", "--url": "Address of a server", "--price": "Price",
+    "--epochs": "Epochs", "--shots": "Examples in the prompt", "--url": "Address of a server", "--price": "Price",
     "--max-dollars": "Most dollars to spend",
     "--calibration": "Calibration", "--prompt": "Template", "--config": "Configuration", "--revision": "Revision",
     "--test-share": "Share for the test", "--split-seed": "Seed of the split", "--max-length": "Longest text",
@@ -18,9 +18,7 @@ _SENTENCES = (
     (re.compile(r"is no file or folder here, and the Hub cannot be reached to look there \(.*?\); check the path, or",
                 re.DOTALL),
      "cannot be read: the Hub cannot be reached; check the name, upload a file, or"),
-    (re.compile(r"One seed only: the intervals hold the chance of the test items, not that of the training; use "
-                r"--seeds 3 or more\."),
-     "One draw of the examples only: the intervals hold the chance of the test items, not that of the examples."),
+    (re.compile(r"; use --seeds 3 or more\."), "; runs with other seeds (Train, More settings) would tell."),
     (re.compile(r", or give a local folder\."), "."),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import hf_transfer_kit
-from hf_transfer_kit.app.data.wording import FIELDS, in_page_words
+from hf_transfer_kit.app.wording import FIELDS, in_page_words
 
 APP = Path(hf_transfer_kit.__file__).parent / "app"
 
@@ -14,9 +14,9 @@ def test_options_become_the_fields_of_the_page():
 
 
 def test_every_field_that_is_named_is_there():
-    layout = (APP / "baseline" / "layout.py").read_text(encoding="utf-8")
+    layouts = "".join((APP / tab / "layout.py").read_text(encoding="utf-8") for tab in ("baseline", "train"))
 
-    assert not [label for label in FIELDS.values() if f'label="{label}"' not in layout]
+    assert not [label for label in FIELDS.values() if f'label="{label}"' not in layouts]
 
 
 def test_whatever_the_data_may_be_blamed_for_is_said_without_an_option_of_the_terminal():
