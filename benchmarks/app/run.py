@@ -49,7 +49,7 @@ with EventWriter(Path(sys.argv[1]) / "events.jsonl") as events:
 WATCH = """place => {
   window.seen = [];
   const note = () => {
-    const found = (document.querySelector(place)?.textContent || '').match(/training (\\d+)\\/\\d+/);
+    const found = (document.querySelector(place)?.textContent || '').match(/step (\\d+) of \\d+/);
     const last = window.seen.at(-1);
     if (found && (!last || last[0] !== +found[1])) window.seen.push([+found[1], Date.now() / 1000]);
   };
@@ -141,7 +141,7 @@ def delays(browser: Browser, address: str, store: JobStore, people: int, seconds
     pages = [context.new_page() for context in contexts]
     for page, job in zip(pages, jobs, strict=True):
         open_job(page, address, job)
-        page.evaluate(WATCH, "#train-live")
+        page.evaluate(WATCH, "#train-card")
     busy = psutil.cpu_times_percent(None)
     time.sleep(seconds)
     busy = psutil.cpu_times_percent(None)
@@ -165,14 +165,14 @@ def delays(browser: Browser, address: str, store: JobStore, people: int, seconds
 def open_job(page: Page, address: str, job: str) -> None:
     page.set_default_timeout(60_000)
     page.goto(f"{address}?tab=train&job={job}")
-    page.wait_for_function("document.querySelector('#train-live')?.textContent.match(/training \\d+\\/\\d+/)")
+    page.wait_for_function("document.querySelector('#train-card')?.textContent.match(/step \\d+ of \\d+/)")
 
 
 def reattach(page: Page, job: str) -> float:
     """Seconds from a reload until the job's progress stands there again."""
     started = time.perf_counter()
     page.reload()
-    page.wait_for_function("document.querySelector('#train-live')?.textContent.match(/training \\d+\\/\\d+/)")
+    page.wait_for_function("document.querySelector('#train-card')?.textContent.match(/step \\d+ of \\d+/)")
     return time.perf_counter() - started
 
 

@@ -32,14 +32,15 @@ def page(settings: Settings) -> gr.Blocks:
             fields=gr.BrowserState(None, storage_key="tk-fields", secret=SECRET),
             job=gr.BrowserState("", storage_key="tk-baseline", secret=SECRET),
         )  # fmt: skip
+        at = gr.BrowserState("advisor", storage_key="tk-tab", secret=SECRET)
         baseline_ticks, demo_wanted = gr.Timer(2), gr.State(0)
         gr.Markdown(HEAD, elem_id="head")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Advisor", id="advisor"):
+            with gr.Tab("Advisor", id="advisor") as advising:
                 advisor = advisor_layout(settings, consultation)
-            with gr.Tab("Baseline", id="baseline"):
+            with gr.Tab("Baseline", id="baseline") as prompting:
                 baseline = baseline_tab(settings, remembered, baseline_ticks, demo_wanted, blocks)
-            with gr.Tab("Train", id="train"):
+            with gr.Tab("Train", id="train") as training:
                 train = train_layout(settings)
             with gr.Tab("Compare", id="compare") as comparing:
                 compare = compare_tab(settings, owner, comparing, blocks)
@@ -54,7 +55,9 @@ def page(settings: Settings) -> gr.Blocks:
         baseline.to_training.click(lambda: gr.Tabs(selected="train"), None, tabs, **QUICK)
         advisor.data.choose.click(lambda: gr.Tabs(selected="baseline"), None, tabs, **QUICK)
         blocks.load(known_owner, owner, owner, **QUICK)
-        blocks.load(_first_tab, None, tabs, **QUICK)
+        for tab in (advising, prompting, training, comparing):
+            tab.select(lambda name=tab.id: name, None, at, **QUICK)
+        blocks.load(_first_tab, at, tabs, **QUICK)
         gr.api(advise, api_name="advise", concurrency_limit=4)
         gr.api(plan, api_name="plan", concurrency_limit=4)
     return blocks
@@ -92,10 +95,10 @@ def known_owner(owner: str) -> str:
     return owner if is_mark(owner) else secrets.token_hex(16)
 
 
-def _first_tab(request: gr.Request) -> gr.Tabs:
-    """The tab of the address: ?tab=compare."""
+def _first_tab(last: str, request: gr.Request) -> gr.Tabs:
+    """The tab of the address (?tab=compare, ?job=ID), else the one that was open before."""
     asked = request.query_params if request else {}
-    wanted = asked.get("tab", "train" if "job" in asked else "advisor")
+    wanted = asked.get("tab", "train" if "job" in asked else last)
     return gr.Tabs(selected=wanted if wanted in ("advisor", "baseline", "train", "compare") else "advisor")
 
 
