@@ -1,6 +1,7 @@
 """The page: four tabs, what goes from one to another, and the two public endpoints."""
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -33,7 +34,7 @@ def page(settings: Settings) -> gr.Blocks:
             job=gr.BrowserState("", storage_key="tk-baseline", secret=SECRET),
         )  # fmt: skip
         at = gr.BrowserState("advisor", storage_key="tk-tab", secret=SECRET)
-        baseline_ticks, demo_wanted = gr.Timer(2), gr.State(0)
+        baseline_ticks, demo_wanted, is_open = gr.Timer(2), gr.State(0), gr.State(False)
         gr.Markdown(HEAD, elem_id="head")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Advisor", id="advisor") as advising:
@@ -56,8 +57,8 @@ def page(settings: Settings) -> gr.Blocks:
         advisor.data.choose.click(lambda: gr.Tabs(selected="baseline"), None, tabs, **QUICK)
         blocks.load(known_owner, owner, owner, **QUICK)
         for tab in (advising, prompting, training, comparing):
-            tab.select(lambda name=tab.id: name, None, at, **QUICK)
-        blocks.load(_first_tab, at, tabs, **QUICK)
+            tab.select(_opened(str(tab.id)), [at, is_open], at, **QUICK)
+        blocks.load(_first_tab, at, [tabs, is_open], **QUICK)
         gr.api(advise, api_name="advise", concurrency_limit=4)
         gr.api(plan, api_name="plan", concurrency_limit=4)
     return blocks
@@ -95,11 +96,16 @@ def known_owner(owner: str) -> str:
     return owner if is_mark(owner) else secrets.token_hex(16)
 
 
-def _first_tab(last: str, request: gr.Request) -> gr.Tabs:
-    """The tab of the address (?tab=compare, ?job=ID), else the one that was open before."""
+def _first_tab(last: str, request: gr.Request) -> list[Any]:
+    """The tab of the address (?tab=compare, ?job=ID), else the one that was open before; and that the page is open."""
     asked = request.query_params if request else {}
     wanted = asked.get("tab", "train" if "job" in asked else last)
-    return gr.Tabs(selected=wanted if wanted in ("advisor", "baseline", "train", "compare") else "advisor")
+    return [gr.Tabs(selected=wanted if wanted in ("advisor", "baseline", "train", "compare") else "advisor"), True]
+
+
+def _opened(name: str) -> Callable[[str, bool], str]:
+    """Keeps the tab that is open; until the page is, gradio says that of the first one (6.31), which nobody chose."""
+    return lambda last, is_open: name if is_open else last
 
 
 def _to_baseline(plan_yaml: str) -> list[Any]:
