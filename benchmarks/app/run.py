@@ -30,7 +30,9 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hf_transfer_kit.launch.queue import Limits
+from hf_transfer_kit.launch.state import ENDED
 from hf_transfer_kit.launch.store import JobStore
+from hf_transfer_kit.plan import DataSpec, Majority, TransferPlan
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MIB = 2**20
@@ -49,7 +51,7 @@ with EventWriter(Path(sys.argv[1]) / "events.jsonl") as events:
 WATCH = """place => {
   window.seen = [];
   const note = () => {
-    const found = (document.querySelector(place)?.textContent || '').match(/step (\\d+) of \\d+/);
+    const found = (document.querySelector(place)?.textContent || '').match(/step ([\\d,]+) of/);
     const last = window.seen.at(-1);
     if (found && (!last || last[0] !== +found[1])) window.seen.push([+found[1], Date.now() / 1000]);
   };
@@ -57,14 +59,14 @@ WATCH = """place => {
 }"""
 FIRST_WORDS = """() => {
   const chat = document.querySelector('#advisor-chat');
+  const newest = () => [...chat.querySelectorAll('[data-testid=bot]')].at(-1)?.textContent.trim() ?? '';
+  const opening = newest();
   window.asked = null; window.answered = null;
   document.querySelector('#advisor-message').addEventListener('keydown', event => {
     if (event.key === 'Enter') window.asked = performance.now();
   }, true);
   new MutationObserver(() => {
-    const bots = chat.querySelectorAll('.bot.message, .message.bot, [data-testid=bot]');
-    const last = bots[bots.length - 1];
-    if (window.asked && !window.answered && last && bots.length > 1 && last.textContent.trim())
+    if (window.asked && !window.answered && newest() && newest() !== opening)
       window.answered = performance.now();
   }).observe(chat, {subtree: true, childList: true, characterData: true});
 }"""
@@ -129,8 +131,11 @@ def visitor(browser: Browser) -> Iterator[Page]:
 
 def ticking(store: JobStore, count: int, pause: float) -> str:
     """A job that writes two events every `pause` seconds; its id."""
+    plan = TransferPlan(data=DataSpec(path="none"), approach=Majority())  # never read: the page shows jobs with a plan
     return store.submit(
-        lambda folder: [sys.executable, "-c", TICKS, str(folder), str(count), str(pause)], title=f"{count} steps"
+        lambda folder: [sys.executable, "-c", TICKS, str(folder), str(count), str(pause)],
+        plan=plan,
+        title=f"{count} steps",
     ).job.id
 
 
@@ -154,6 +159,8 @@ def delays(browser: Browser, address: str, store: JobStore, people: int, seconds
         context.close()
     for job in jobs:
         store.stop(job, grace=1.0)
+    while any(store.get(job).state not in ENDED for job in jobs):
+        time.sleep(0.1)
     found.sort()
     return {
         "pages": people, "jobs": people, "steps_seen": len(found), "median_seconds": round(median(found), 3),
@@ -165,14 +172,14 @@ def delays(browser: Browser, address: str, store: JobStore, people: int, seconds
 def open_job(page: Page, address: str, job: str) -> None:
     page.set_default_timeout(60_000)
     page.goto(f"{address}?tab=train&job={job}")
-    page.wait_for_function("document.querySelector('#train-card')?.textContent.match(/step \\d+ of \\d+/)")
+    page.wait_for_function("document.querySelector('#train-card')?.textContent.match(/step [\\d,]+ of/)")
 
 
 def reattach(page: Page, job: str) -> float:
     """Seconds from a reload until the job's progress stands there again."""
     started = time.perf_counter()
     page.reload()
-    page.wait_for_function("document.querySelector('#train-card')?.textContent.match(/step \\d+ of \\d+/)")
+    page.wait_for_function("document.querySelector('#train-card')?.textContent.match(/step [\\d,]+ of/)")
     return time.perf_counter() - started
 
 
@@ -183,7 +190,7 @@ def times_of_steps(path: Path) -> dict[int, float]:
 
 def memory(browser: Browser, address: str, store: JobStore, process: int, events: int) -> dict[str, int]:
     """MiB of the server while a page watches a job of `events` events: at a tenth of them, a half, and the end."""
-    job = ticking(store, events // 2, 0.0005)
+    job = ticking(store, events, 0.0003)  # a "log" event a step
     found = {}
     with visitor(browser) as page:
         open_job(page, address, job)
