@@ -117,6 +117,18 @@ def check_format(mapping: Any, *, name: str, version: int, where: str) -> dict[s
     return {key: value for key, value in mapping.items() if key not in ("format", "version")}
 
 
+def written_from_mapping(cls: type[T], mapping: Any, *, name: str, version: int, where: str) -> T:
+    """An instance of `cls` from what the kit wrote; nobody fills that in, so a wrong field is a broken file.
+
+    Raises:
+        FormatError: as `check_format`, or a field is unknown, missing or wrong.
+    """
+    try:
+        return from_mapping(cls, check_format(mapping, name=name, version=version, where=where), where)
+    except PlanError as error:
+        raise FormatError(str(error)) from error
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Writes `text` to `path` so that a reader, or a kill at any moment, sees the old file or the whole new one.
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_transfer_kit.advisor.facts import TaskFacts
-from hf_transfer_kit.errors import FormatError, PlanError
-from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
+from hf_transfer_kit.values import read_json, to_mapping, write_json, written_from_mapping
 
 FORMAT, VERSION = "hf_transfer_kit.evidence", 1
 FILE = "evidence.json"
@@ -74,11 +73,7 @@ class Evidence:
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], where: str = "evidence") -> "Evidence":
         """The evidence in `mapping`; raises FormatError where it is none."""
-        fields = check_format(mapping, name=FORMAT, version=VERSION, where=where)
-        try:
-            return from_mapping(cls, fields, where)
-        except PlanError as error:
-            raise FormatError(str(error)) from error
+        return written_from_mapping(cls, mapping, name=FORMAT, version=VERSION, where=where)
 
     def save(self, path: Path) -> None:
         """Writes it as JSON, atomically."""

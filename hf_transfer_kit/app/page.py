@@ -11,6 +11,7 @@ from hf_transfer_kit.app.advisor.tab import advisor_layout, connect_advisor
 from hf_transfer_kit.app.baseline.tab import Remembered, baseline_tab
 from hf_transfer_kit.app.compare.tab import compare_tab
 from hf_transfer_kit.app.data.chosen import ChosenData
+from hf_transfer_kit.app.listeners import QUICK, kept_in_browser
 from hf_transfer_kit.app.settings import Settings, is_mark
 from hf_transfer_kit.app.train.plan_text import handed_over
 from hf_transfer_kit.app.train.tab import connect_train, train_layout
@@ -18,22 +19,20 @@ from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.plan import TransferPlan
 
 TITLE = "hf-transfer-kit"
-SECRET = "hf-transfer-kit"  # not secret: it lets a browser read what it kept after the server was started again
 HEAD = "# hf-transfer-kit\nAdvice with its reasons, what a prompt gives, one plan, one verdict."
-QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def page(settings: Settings) -> gr.Blocks:
     """The app, not started."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as blocks:
-        consultation = gr.BrowserState(None, storage_key="tk-consultation", secret=SECRET)
-        owner = gr.BrowserState("", storage_key="tk-owner", secret=SECRET)
+        consultation = kept_in_browser("consultation", None)
+        owner = kept_in_browser("owner", "")
         remembered = Remembered(
-            owner=owner, data=gr.BrowserState(None, storage_key="tk-data", secret=SECRET),
-            fields=gr.BrowserState(None, storage_key="tk-fields", secret=SECRET),
-            job=gr.BrowserState("", storage_key="tk-baseline", secret=SECRET),
+            owner=owner, data=kept_in_browser("data", None),
+            fields=kept_in_browser("fields", None),
+            job=kept_in_browser("baseline", ""),
         )  # fmt: skip
-        at = gr.BrowserState("advisor", storage_key="tk-tab", secret=SECRET)
+        at = kept_in_browser("tab", "advisor")
         baseline_ticks, demo_wanted, is_open = gr.Timer(2), gr.State(0), gr.State(False)
         gr.Markdown(HEAD, elem_id="head")
         with gr.Tabs(elem_id="tabs") as tabs:

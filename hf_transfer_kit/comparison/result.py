@@ -13,11 +13,10 @@ from typing import Any
 from hf_transfer_kit.comparison.estimate import Estimate
 from hf_transfer_kit.comparison.old_result import OldDataSummary, OldResult, OldTextResult
 from hf_transfer_kit.comparison.prompt_result import Crossover, Payback, PromptResult
-from hf_transfer_kit.errors import FormatError, PlanError
 from hf_transfer_kit.findings import CheckReport
 from hf_transfer_kit.plan import Training
 from hf_transfer_kit.records import Cost, ModelIdentity
-from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
+from hf_transfer_kit.values import read_json, to_mapping, write_json, written_from_mapping
 
 FORMAT = "hf_transfer_kit.comparison"
 VERSION = 1
@@ -268,11 +267,7 @@ class Comparison:
         Raises:
             FormatError: not a comparison, of an unknown version, or with unknown, missing or wrong fields.
         """
-        fields = check_format(mapping, name=FORMAT, version=VERSION, where=where)
-        try:
-            return from_mapping(cls, fields, where)
-        except PlanError as error:
-            raise FormatError(str(error)) from error
+        return written_from_mapping(cls, mapping, name=FORMAT, version=VERSION, where=where)
 
     def save(self, path: Path) -> None:
         """Writes the comparison as JSON, atomically."""

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_transfer_kit.comparison.estimate import Estimate
-from hf_transfer_kit.errors import FormatError, PlanError
 from hf_transfer_kit.records import ModelIdentity
 from hf_transfer_kit.transferability.learning_curve import LearningCurve
-from hf_transfer_kit.values import check_format, from_mapping, read_json, to_mapping, write_json
+from hf_transfer_kit.values import read_json, to_mapping, write_json, written_from_mapping
 
 FORMAT = "hf_transfer_kit.ranking"
 VERSION = 1
@@ -190,11 +189,7 @@ class Ranking:
         Raises:
             FormatError: not a ranking, of an unknown version, or with unknown, missing or wrong fields.
         """
-        fields = check_format(mapping, name=FORMAT, version=VERSION, where=where)
-        try:
-            return from_mapping(cls, fields, where)
-        except PlanError as error:
-            raise FormatError(str(error)) from error
+        return written_from_mapping(cls, mapping, name=FORMAT, version=VERSION, where=where)
 
     def save(self, path: Path) -> None:
         """Writes the ranking as JSON, atomically."""

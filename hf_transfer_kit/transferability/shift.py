@@ -6,14 +6,14 @@ from typing import Any
 
 from hf_transfer_kit.comparison.estimate import Estimate, accuracy_of
 from hf_transfer_kit.data.labelled import load_data
-from hf_transfer_kit.errors import FormatError, PlanError
+from hf_transfer_kit.errors import PlanError
 from hf_transfer_kit.metrics import bootstrap_accuracies
 from hf_transfer_kit.plan import DataSpec, ModelSpec
 from hf_transfer_kit.transferability.candidate_features import candidate_features
 from hf_transfer_kit.transferability.domain_distance import DomainDistance, proxy_a_distance
 from hf_transfer_kit.transferability.out_of_distribution import USUAL, out_of_distribution
 from hf_transfer_kit.transferability.row_choice import other_rows, training_rows
-from hf_transfer_kit.values import check_format, from_mapping, to_mapping
+from hf_transfer_kit.values import to_mapping, written_from_mapping
 
 FORMAT = "hf_transfer_kit.shift"
 VERSION = 1
@@ -54,10 +54,7 @@ class Shift:
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], where: str = "shift") -> "Shift":
         """The shift in `mapping`; raises FormatError where it is none."""
-        try:
-            return from_mapping(cls, check_format(mapping, name=FORMAT, version=VERSION, where=where), where)
-        except PlanError as error:
-            raise FormatError(str(error)) from error
+        return written_from_mapping(cls, mapping, name=FORMAT, version=VERSION, where=where)
 
 
 def measure_shift(

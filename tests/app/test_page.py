@@ -45,6 +45,7 @@ def test_a_conversation_leads_to_a_plan_in_training_and_outlives_a_reload(page):
         "([places, known]) => places.every((place, i) => document.querySelector(place).innerText === known[i])",
         arg=[places, known],
     )
+    assert [page.locator(place).inner_text() for place in places] == known
 
     page.click("#to-training")
     page.wait_for_function("document.querySelector('#train-state')?.innerText.includes('No data is chosen')")

@@ -4,13 +4,14 @@ from typing import Any
 
 import gradio as gr
 
+from hf_transfer_kit.app import listeners
 from hf_transfer_kit.app.advisor.handlers import Handlers, Updates
 from hf_transfer_kit.app.advisor.layout import AdvisorTab, advisor_layout
 from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.settings import Settings
 
 TICK_SECONDS = 1.0
-QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+QUICK = listeners.QUICK | {"concurrency_limit": None}
 
 __all__ = ["AdvisorTab", "advisor_layout", "connect_advisor"]
 

@@ -20,11 +20,10 @@ from hf_transfer_kit.app.baseline.layout import DataPart, PromptPart, ResultPart
 from hf_transfer_kit.app.data import chosen as chosen_data
 from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.jobs.feed import Feeds
+from hf_transfer_kit.app.listeners import PRIVATE, QUICK
 from hf_transfer_kit.app.markup import escape
 from hf_transfer_kit.app.settings import Settings
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-QUICK = PRIVATE | {"show_progress": "hidden"}
 SAME = gr.skip()
 
 

@@ -9,9 +9,9 @@ import gradio as gr
 
 from hf_transfer_kit.app.compare.publishing_layout import publishing_layout
 from hf_transfer_kit.app.compare.showing import Comparing, Listed
+from hf_transfer_kit.app.listeners import PRIVATE
 from hf_transfer_kit.app.settings import Settings
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
 
 

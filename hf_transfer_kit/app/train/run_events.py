@@ -10,6 +10,7 @@ from hf_transfer_kit.app.jobs.feed import Feeds, Glance
 from hf_transfer_kit.app.jobs.job_card import job_card
 from hf_transfer_kit.app.jobs.selected import Selected
 from hf_transfer_kit.app.jobs.watching import watch
+from hf_transfer_kit.app.listeners import QUICK, kept_in_browser
 from hf_transfer_kit.app.markup import note
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.app.train import estimating, starting
@@ -24,7 +25,6 @@ from hf_transfer_kit.launch.job import is_id
 
 TICK_SECONDS = 1.0  # between two beginnings of a stream; while one flows, ticks are dropped
 ESTIMATE_SECONDS = 600.0
-QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 SAME = gr.skip()
 
 
@@ -177,7 +177,7 @@ def connect_run(
 ) -> None:  # fmt: skip
     """Buttons, clock and reload."""
     act = RunEvents(settings, feeds)
-    job = gr.BrowserState("", storage_key="tk-job", secret="hf-transfer-kit")
+    job = kept_in_browser("job", "")
     estimate, clock = gr.State(""), gr.Timer(TICK_SECONDS, active=False)
     whole = [*run.live, run.run, run.history, clock]
     plan = [planned.yaml, chosen, owner]

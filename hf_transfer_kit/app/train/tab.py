@@ -8,6 +8,7 @@ import gradio as gr
 
 from hf_transfer_kit.app.data.chosen import ChosenData
 from hf_transfer_kit.app.jobs.feed import Feeds
+from hf_transfer_kit.app.listeners import QUICK, kept_in_browser
 from hf_transfer_kit.app.markup import escape, note
 from hf_transfer_kit.app.settings import Settings
 from hf_transfer_kit.app.train.layout import PlanPart, RunPart, StartPart, plan_part, run_part, start_part
@@ -17,7 +18,6 @@ from hf_transfer_kit.app.train.starting import place_of
 from hf_transfer_kit.errors import TransferKitError
 from hf_transfer_kit.plan.specs import YOUR_DATA
 
-QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 REMEMBERED = 8  # texts that the form has written; what comes back of them is no news for it
 
 
@@ -47,7 +47,7 @@ def connect_train(
     settings: Settings, tab: TrainTab, chosen: gr.State, owner: gr.BrowserState, blocks: gr.Blocks
 ) -> None:  # fmt: skip
     """Says what the parts of the tab do; outside of the tabs, for what ticks must be there when the tab is not."""
-    kept = gr.BrowserState("", storage_key="tk-plan", secret="hf-transfer-kit")
+    kept = kept_in_browser("plan", "")
     _connect_plan(settings, tab, chosen, kept)
     blocks.load(lambda text: text or demo_text(), kept, tab.plan, **QUICK)
     connect_run(settings, Feeds(settings.jobs), tab.planned, tab.begun, tab.run, chosen, owner, blocks)
