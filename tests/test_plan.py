@@ -67,7 +67,7 @@ def test_a_plan_comes_back_from_yaml_as_it_was(tmp_path: Path, approach):
         training=Training(epochs=2, dropout=None, report_to=("trackio",), weight_decay=1e-5),
         seed=7,
     )
-    plan.save(tmp_path / "plan.yaml")
+    plan.save(str(tmp_path / "plan.yaml"))
     assert TransferPlan.load(tmp_path / "plan.yaml") == plan
     assert TransferPlan.from_mapping(plan.to_mapping()).digest() == plan.digest()
 

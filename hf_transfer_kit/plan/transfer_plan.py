@@ -120,9 +120,9 @@ class TransferPlan:
             raise FormatError(f"plan '{path}' cannot be read: {error}.") from error
         return cls.from_yaml(text, where=str(path))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Writes the plan as a YAML file, atomically."""
-        write_text_atomically(path, self.to_yaml())
+        write_text_atomically(Path(path), self.to_yaml())
 
     def digest(self) -> str:
         """16 hexadecimal digits that change when any setting changes."""

@@ -33,6 +33,7 @@ def test_secrets_are_masked_wherever_the_cut_falls(tmp_path, monkeypatch):
         assert "aB3a" not in shown and "3aB3" not in shown and "secret" not in shown and "own" not in shown
     assert masked(f"a{TOKEN} {TOKEN}") == f"a{TOKEN} hf_{'*' * 33}"  # a word that only ends so is none
     assert "x" in masked("six")
+    assert masked("python -m hf_transfer_kit.run") == "python -m hf_transfer_kit.run"  # the package's own name is none
 
 
 def test_earlier_attempts_are_left_out_and_a_bar_shows_its_last_state(tmp_path):
