@@ -174,6 +174,7 @@ METHODS: dict[str, tuple[Callable[..., Method], tuple[float, ...]]] = {
     "replay 1 %": (partial(OldRows, 0.01), ()),
     "replay 5 %": (partial(OldRows, 0.05), ()),
     "replay 10 %": (partial(OldRows, 0.1), ()),
+    "replay 50 %": (partial(OldRows, 0.5), ()),
     "replay 10 % + DER++": (partial(OldRows, 0.1), (0.1, 1.0)),
     "LoRA": (Adapters, ()),
     "LoRA + replay 10 %": (partial(Adapters, 0.1), ()),

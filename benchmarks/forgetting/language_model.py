@@ -50,9 +50,9 @@ from hf_transfer_kit import EWC, L2SP, Replay, interpolate
 
 EPOCHS, BATCH, LEARNING_RATE = 2, 8, 1e-3
 SEARCHED = {
-    "ewc": (10.0, 100.0, 1000.0),
+    "ewc": (1.0, 10.0, 100.0, 1000.0),
     "l2sp": (10.0, 100.0, 1000.0),
-    "lora": (1e-3, 4e-3),  # learning rates
+    "lora": (1e-3, 4e-3, 1.6e-2),  # learning rates
     "interpolation": (0.2, 0.4, 0.6, 0.8),  # shares of the fine-tuned weights
 }
 METHODS = ("plain", "interpolation", "ewc", "online_ewc", "l2sp", "replay", "lora")
@@ -220,7 +220,8 @@ def print_table(cells: list[Cell]) -> None:
         + "|"
     )
     first = next(cell for cell in cells if cell.method == "plain")
-    print("| before | | " + " | ".join(f"{first.perplexity[p][0]:.1f}" for p in PARTS) + " | |")
+    wikitext, first_part, second_part = (f"{first.perplexity[part][0]:.1f}" for part in PARTS)
+    print(f"| before | | {wikitext} | | {first_part} | {second_part} | |")
     for method in METHODS:
         own = [cell for cell in cells if cell.method == method and cell.seed != SEARCH_SEED]
         if len(own) < 2:

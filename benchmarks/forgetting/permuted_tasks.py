@@ -51,7 +51,7 @@ class Setting:
 
 SETTINGS = (
     Setting(data="digits", train=1200, test=597, hidden=128, epochs=10),
-    Setting(data="fashion_mnist", train=2000, test=1000, hidden=256, epochs=3, learning_rate=0.03),
+    Setting(data="fashion_mnist", train=2000, test=1000, hidden=256, epochs=10),
 )
 
 
