@@ -117,6 +117,7 @@ def options(question: str) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="the middle one counts")
     parser.add_argument("--seed", type=int, default=0, help="of the rows, the head's start and the order")
     parser.add_argument("--name", default="demo", help="of the data, for the record's file name")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     return parser.parse_args()
 
 
@@ -202,7 +203,7 @@ def report(
     folder: Path, asked: argparse.Namespace, drawn: Drawn, question: str, times: dict[str, Times],
     numbers: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Prints a small table and writes results/<date>-<name>.json in `folder`."""
+    """Prints a small table and writes the record: results/<date>-<name>.json in `folder`, or what was asked for."""
     print(f"{'':40} {'CPU s':>8} {'wall s':>8} {'test accuracy':>14}")
     for name, each in times.items():
         print(f"{name:40} {each.middle:8.2f} {median(each.seconds):8.2f} {median(each.test_accuracy):14.3f}")
@@ -220,8 +221,8 @@ def report(
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
     }  # fmt: skip
-    (folder / "results").mkdir(exist_ok=True)
-    path = folder / "results" / f"{record['date']}-{asked.name}.json"
+    path = asked.record or folder / "results" / f"{record['date']}-{asked.name}.json"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--people", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=30.0, help="of watching")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     asked = parser.parse_args()
     work = Path(tempfile.mkdtemp())
     store = JobStore(work / "runs" / "jobs", Limits(per_owner=asked.people, in_all=asked.people))
@@ -235,9 +236,9 @@ def main() -> None:
         }
         browser.close()
     shutil.rmtree(work, ignore_errors=True)
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{record['date']}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))
 
 

@@ -134,7 +134,8 @@ def version_of(name: str) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=15, help="of every side; the middle one counts")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable_progress_bar()
     source = resolve(ModelSpec(name=MODEL))
@@ -150,7 +151,7 @@ def main() -> None:
         "L2-SP": pull_of(model, Anchor(start=start)),
     }
     other = avalanche_penalty(model, importance)
-    times = measure(sides | ({"avalanche": other} if other else {}), repeats)
+    times = measure(sides | ({"avalanche": other} if other else {}), asked.repeats)
     middle = {name: median(each) for name, each in times.items()}
     print(f"{'':28} {'CPU ms':>8} {'of a step':>10} {'avalanche is':>13}")
     for name, value in middle.items():
@@ -170,9 +171,9 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {name: version_of(name) for name in LIBRARIES},
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
     }  # fmt: skip
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{record['date']}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--loops", type=int, default=1, help="repeats of the loop over single examples, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="minilm", help="for the record's file name")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     asked = parser.parse_args()
     torch.manual_seed(asked.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -144,9 +145,8 @@ def report(asked: argparse.Namespace, times: dict[str, Times], error: float) -> 
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    file = folder / f"{record['date']}-{asked.name}.json"
+    file = asked.record or Path(__file__).parent / "results" / f"{record['date']}-{asked.name}.json"
+    file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

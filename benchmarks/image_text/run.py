@@ -118,7 +118,8 @@ def cpu_model() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=3, help="of every side; the middle one counts")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     labels = [f"{adjective} {noun}" for adjective in ADJECTIVES for noun in NOUNS][:LABELS]
     images = make_images()
@@ -130,7 +131,7 @@ def main() -> None:
             "pipeline": of_pipeline(folder, images, labels, 1),
             f"pipeline, batch_size={BATCH}": of_pipeline(folder, images, labels, BATCH),
         }
-        times, difference = measure(sides, repeats)
+        times, difference = measure(sides, asked.repeats)
     if difference > TOLERANCE:
         raise SystemExit(f"the sides differ by {difference}: nothing to compare.")
     middle = {name: median(each) for name, each in times.items()}
@@ -151,9 +152,9 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
     }
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    (results / f"{record['date']}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -124,7 +124,10 @@ def counts(prefix: list[int], contexts: list[list[int]], labels: list[list[int]]
     }  # fmt: skip
 
 
-def others(model: Any, tokenizer: Any, prompts: list[str], contexts: list[list[int]], labels: list[list[int]]) -> dict:
+def others(
+    model: Any, tokenizer: Any, prompts: list[str], contexts: list[list[int]], labels: list[list[int]],
+    batch_sizes: Sequence[int],
+) -> dict:  # fmt: skip
     """By name: what was measured, on which texts, and their scores."""
     by_length = sorted(range(TEXTS), key=lambda number: len(contexts[number]))
     some, middle = by_length[(TEXTS - ROW_TEXTS) // 2 :][:ROW_TEXTS], by_length[TEXTS // 2]
@@ -132,7 +135,7 @@ def others(model: Any, tokenizer: Any, prompts: list[str], contexts: list[list[i
     sides = {"rows per text": {"measured": {"cpu_seconds": seconds, "texts": some}, "scores": scores}}
     tried = {
         size: cpu_seconds(lambda size=size: by_harness(model, tokenizer, [prompts[middle]], size))
-        for size in HFLM_BATCH_SIZES
+        for size in batch_sizes
     }
     best = min(tried, key=lambda size: tried[size][0])
     if tried[best][1] is not None:
@@ -155,7 +158,13 @@ def compare(side: dict, seconds: float, scores: np.ndarray) -> dict:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="of LabelScorer; the middle one counts")
+    parser.add_argument(
+        "--harness-batch-sizes", type=int, nargs="+", default=HFLM_BATCH_SIZES, help="of HFLM; the fastest counts"
+    )
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     logging.disable_progress_bar()
@@ -166,12 +175,12 @@ def main() -> None:
     labels = tokenizer(NAMES)["input_ids"]
 
     by_rows(model, contexts[:1], labels[:2])  # warms up
-    ours = [cpu_seconds(lambda: by_scorer(model, prefix, contexts, labels)) for _ in range(REPEATS)]
+    ours = [cpu_seconds(lambda: by_scorer(model, prefix, contexts, labels)) for _ in range(asked.repeats)]
     seconds, scores = median(each for each, _ in ours), ours[0][1]
     print(f"LabelScorer: {seconds:.1f} CPU s for {TEXTS} texts", flush=True)
     sides = {
         name: compare(side, seconds, scores.log_scores)
-        for name, side in others(model, tokenizer, prompts, contexts, labels).items()
+        for name, side in others(model, tokenizer, prompts, contexts, labels, asked.harness_batch_sizes).items()
     }
     for name, side in sides.items():
         print(f"{name}: {side['scaled_to_all_texts']:.0f} CPU s, {side['times_the_scorer']} x")
@@ -189,9 +198,9 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {name: version_of(name) for name in LIBRARIES},
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{record['date']}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

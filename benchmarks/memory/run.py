@@ -104,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--mobilenet", help="folder of MobileNetV2")
     parser.add_argument("--name", default="minilm-mobilenet")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     parser.add_argument("--keep-freed", action="store_true", help="measure with glibc's default settings")
     parser.add_argument("--one", nargs=2, metavar=("MODEL", "APPROACH"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -141,7 +142,7 @@ def main() -> None:
         "date": date.today().isoformat(), "glibc_keeps_freed_memory": asked.keep_freed,
         "results": results, "machine": machine, "versions": library_versions(),
     }  # fmt: skip
-    out = Path(__file__).parent / "results" / f"{date.today()}-{asked.name}.json"
+    out = asked.record or Path(__file__).parent / "results" / f"{date.today()}-{asked.name}.json"
     out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--column", default="text")
     parser.add_argument("--label", help="column of the labels, to count pairs of rows with different ones")
     parser.add_argument("--name", default="made-up", help="of the data, for the record's file name")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     options = parser.parse_args()
 
     if options.files:
@@ -120,9 +121,9 @@ def main() -> None:
 
     text = json.dumps(record, indent=2)
     print(text)
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{record['date']}-{options.name}.json").write_text(text + "\n", encoding="utf-8")
+    path = options.record or Path(__file__).parent / "results" / f"{record['date']}-{options.name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

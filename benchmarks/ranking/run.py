@@ -200,6 +200,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000, help="most training rows")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000], help="numbers of labels, for layers")
     parser.add_argument("--name", default="data", help="for the record's file name")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     asked = parser.parse_args()
     asked.model = asked.model or [MODEL]
     result = {"layers": layers, "agreement": agreement, "budget": budget}[asked.question](asked)
@@ -209,9 +210,8 @@ def main() -> None:
         "models": [Path(x).name for x in asked.model], "versions": library_versions(), "machine": this_machine(),
         "result": result,
     }  # fmt: skip
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{record['date']}-{asked.question}-{asked.name}.json"
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}-{asked.question}-{asked.name}.json"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: result[key] for key in result if key.startswith(("mean", "kendall"))} or result, indent=1))
 

@@ -49,9 +49,10 @@ def cpu_model() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=15, help="runs of each command; the shortest counts")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
+    asked = parser.parse_args()
 
-    times = {name: [seconds(command) for _ in range(repeats)] for name, command in COMMANDS.items()}
+    times = {name: [seconds(command) for _ in range(asked.repeats)] for name, command in COMMANDS.items()}
     record = {
         "question": "seconds to import the package and to print the command line's help; libraries they load",
         "date": date.today().isoformat(),
@@ -72,9 +73,9 @@ def main() -> None:
     for name, numbers in record["commands"].items():
         loads = ", ".join(numbers["heavy_modules_loaded"]) or "none of the heavy libraries"
         print(f"{name:26} {numbers['wall_seconds']:8.3f} {numbers['cpu_seconds']:8.2f}  {loads}")
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{record['date']}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a kind before the next one's turn")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each kind; the median of all steps counts")
     parser.add_argument("--name", default="minilm", help="for the record's file name")
+    parser.add_argument("--record", type=Path, help="write the record to this file, not to results/")
     asked = parser.parse_args()
     source = resolve(ModelSpec(name=asked.model))
     model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=CLASSES)
@@ -110,7 +111,7 @@ def main() -> None:
 
 
 def report(asked: argparse.Namespace, cpu: dict[str, list[float]], wall: dict[str, list[float]]) -> None:
-    """Prints a small table and writes results/<date>-<name>.json."""
+    """Prints a small table and writes the record."""
     whole = median(cpu["everything, no callback"])
     share = {kind: round(median(times) / whole, 3) for kind, times in cpu.items()}
     print(f"{'what trains':28} {'CPU ms':>8} {'wall ms':>8} {'of a whole step':>16}")
@@ -128,10 +129,9 @@ def report(asked: argparse.Namespace, cpu: dict[str, list[float]], wall: dict[st
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    text = json.dumps(record, indent=2) + "\n"
-    (folder / f"{record['date']}-{asked.name}.json").write_text(text, encoding="utf-8")
+    path = asked.record or Path(__file__).parent / "results" / f"{record['date']}-{asked.name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
