@@ -118,3 +118,11 @@ def job_folder(root: Path, job_id: str) -> Path:
         shown = job_id if len(job_id) <= 40 else job_id[:40] + "..."
         raise OutputError(f"there is no job {shown!r}; `transfer-kit jobs list` shows those there are.")
     return root / job_id
+
+
+def exit_code(folder: Path) -> int | None:
+    """What the supervisor noted; None: nothing yet."""
+    try:
+        return int((folder / EXIT_CODE_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

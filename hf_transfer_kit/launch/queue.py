@@ -12,9 +12,9 @@ import filelock
 
 from hf_transfer_kit.errors import OutputError, PlanError, TransferKitError
 from hf_transfer_kit.launch.gpus import free_gpus
-from hf_transfer_kit.launch.job import JOB_FILE, STOP_FILE, Job, is_id
+from hf_transfer_kit.launch.job import JOB_FILE, STOP_FILE, Job, exit_code, is_id
 from hf_transfer_kit.launch.marked import marks_in_use, start_detached
-from hf_transfer_kit.launch.state import exit_code, state_of
+from hf_transfer_kit.launch.state import state_of
 from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
 
 LOCK_FILE, LIMITS_FILE = ".lock", "limits.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hf_transfer_kit.events import Event
 from hf_transfer_kit.launch.failures import Failure, explain
-from hf_transfer_kit.launch.job import EVENTS_FILE, EXIT_CODE_FILE, LOG_FILE, STOP_FILE, Job
+from hf_transfer_kit.launch.job import EVENTS_FILE, LOG_FILE, STOP_FILE, Job, exit_code
 from hf_transfer_kit.launch.logs import last_events, tail
 from hf_transfer_kit.launch.marked import carries_mark, marked_processes
 from hf_transfer_kit.launch.stopping import read_request
@@ -92,14 +92,6 @@ def status_of(job: Job, folder: Path, marks: Collection[str] | None = None) -> J
         failure=_failure(job, folder, code, events) if state in ("failed", "lost") else None,
         latest=events[-1] if events else None,
     )  # fmt: skip
-
-
-def exit_code(folder: Path) -> int | None:
-    """What the supervisor noted; None: nothing yet."""
-    try:
-        return int((folder / EXIT_CODE_FILE).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
 
 
 def _said_finish(job: Job, folder: Path) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hf_transfer_kit.errors import TransferKitError
-from hf_transfer_kit.launch.job import STOP_FILE, Job
+from hf_transfer_kit.launch.job import STOP_FILE, Job, exit_code
 from hf_transfer_kit.launch.marked import end_marked, start_detached
 from hf_transfer_kit.values import from_mapping, read_json, to_mapping, write_json
 
@@ -59,16 +59,23 @@ def ask_to_stop(folder: Path, grace: float) -> None:
 
 
 def carry_out_stop(folder: Path, mark: str) -> None:
-    """Ends every process with `mark` as the request in `folder` says; last the supervisor, which notes the end."""
+    """Ends every process with `mark` as the request in `folder` says; last the supervisor, which notes the end.
+
+    Once the end is noted, everything is spared: the supervisor has ended what was left, and is about to start the
+    next job, whose first process is not told from its own until it has a mark of its own.
+    """
     supervisor = Job.load(folder).pid
 
     def grace() -> float:
         request = read_request(folder)
         return request.seconds_left() if request is not None else 0.0
 
-    end_marked(mark, grace, spare=lambda process: process.pid == supervisor)
+    def ended() -> bool:
+        return exit_code(folder) is not None
+
+    end_marked(mark, grace, spare=lambda process: process.pid == supervisor or ended())
     deadline = time.monotonic() + SUPERVISOR_SECONDS
-    end_marked(mark, lambda: deadline - time.monotonic())
+    end_marked(mark, lambda: deadline - time.monotonic(), spare=lambda process: ended())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,13 +24,14 @@ from hf_transfer_kit.launch.job import (
     PLAN_FILE,
     STOP_FILE,
     Job,
+    exit_code,
     job_folder,
     new_id,
 )  # fmt: skip
 from hf_transfer_kit.launch.marked import carries_mark, marks_in_use
 from hf_transfer_kit.launch.processes import Processes
 from hf_transfer_kit.launch.queue import Limits, advance, locked, read_jobs, save_limits
-from hf_transfer_kit.launch.state import CAN_RESUME, ENDED, JobStatus, exit_code, state_of, status_of
+from hf_transfer_kit.launch.state import CAN_RESUME, ENDED, JobStatus, state_of, status_of
 from hf_transfer_kit.launch.stopping import GRACE_SECONDS, ask_to_stop
 from hf_transfer_kit.plan import TransferPlan
 

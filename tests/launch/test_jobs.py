@@ -13,7 +13,7 @@ from launch.at_work import SLEEP, processes_of, stand_in, wait_for
 
 from hf_transfer_kit.errors import OutputError
 from hf_transfer_kit.launch import marked, stopping
-from hf_transfer_kit.launch.job import is_id
+from hf_transfer_kit.launch.job import EXIT_CODE_FILE, MARK, is_id
 from hf_transfer_kit.launch.store import JobStore
 
 IGNORES_TERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN); events.write('stage', message='deaf');"
@@ -166,6 +166,22 @@ def test_a_job_started_inside_another_is_not_stopped_with_it(started, store, end
     ended(outer)
 
     assert len(processes_of(inner)) == 3 and store.get(inner).state == "running"
+
+
+def test_what_begins_once_the_end_is_noted_is_spared(started, store):
+    """The supervisor starts the next job; its first process carries the old mark until it is a program of its own."""
+    job = started()
+    folder = store.get(job).folder
+    process = subprocess.Popen(["sleep", "60"], env=os.environ | {MARK: store.get(job).job.mark})
+    try:
+        (folder / EXIT_CODE_FILE).write_text("-9", encoding="ascii")
+        stopping.carry_out_stop(folder, store.get(job).job.mark)
+        assert process.poll() is None
+        (folder / EXIT_CODE_FILE).unlink()
+        stopping.carry_out_stop(folder, store.get(job).job.mark)
+        process.wait(timeout=10)  # as long as nothing is noted, it is ended
+    finally:
+        process.kill()
 
 
 def test_stopping_what_has_ended_changes_nothing(ended, store):
