@@ -3,9 +3,11 @@
 Names of models and data stand for tiny local stand-ins, as folders of those names in the working folder.
 """
 
+import dataclasses
 import re
 import shlex
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,35 @@ from transformers import BertConfig, BertModel
 
 import hf_transfer_kit
 from docs.hooks.raised_messages import HOLE, error_classes, messages
-from hf_transfer_kit import EWC, L2SP, DataError, DataSpec, Lora, PlanError, TransferKitError, load_data
+from hf_transfer_kit import (
+    EWC,
+    L2SP,
+    Advice,
+    Comparison,
+    DataError,
+    DataSpec,
+    Lora,
+    PlanError,
+    Prompt,
+    Ranking,
+    RunRecord,
+    Study,
+    TaskFacts,
+    Training,
+    TransferKitError,
+    TransferPlan,
+    load_data,
+    load_prompt,
+)
+from hf_transfer_kit.callbacks.unfreezing.schedule import Schedule
 from hf_transfer_kit.cli import app
+from hf_transfer_kit.comparison.result import ArmResult
+from hf_transfer_kit.events import Event
+from hf_transfer_kit.launch.job import Job
 from hf_transfer_kit.launch.state import ALIVE, ENDED
+from hf_transfer_kit.publishing import prepare
+from hf_transfer_kit.records import Cost, PredictionCost
+from hf_transfer_kit.run import run
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -30,19 +58,23 @@ SHAPE = [
     "Paper",
 ]  # fmt: skip
 NOT_MEASURED = "Not measured yet on its own."
+LANGUAGES = {"python", "sh", "yaml", "text"}  # run; parsed; read; what a command printed
+BESIDE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "spaces_app" / "README.md"]
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*/README.md"))  # pages of the site, too
 RUN_OPTIONS = {"--out", "--debug"}  # of python -m hf_transfer_kit.run
-OTHER_PROGRAMS = {"pip", "pytest", "ruff", "mypy", "mkdocs"}
+LAUNCHERS = ("python", "accelerate", "torchrun", "ENVIRONMENT/bin/python")
+OTHER_PROGRAMS = {"pip", "pytest", "ruff", "mypy", "mkdocs", "hf", "python3", ".", ".ci/run", "ENVIRONMENT/bin/pip"}
 
 
 def named(page: Path) -> str:
-    return str(page.relative_to(DOCS))
+    return str(page.relative_to(ROOT)).removeprefix("docs/")
 
 
 def blocks(page: Path, language: str) -> list[tuple[int, str]]:
     """The fenced blocks of a page with the number of the line before each."""
     text = page.read_text(encoding="utf-8")
-    found = re.finditer(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    return [(text[: block.start()].count("\n") + 1, block[1]) for block in found]
+    found = re.finditer(rf"^( *)```{language}\n(.*?)^\1```", text, flags=re.DOTALL | re.MULTILINE)
+    return [(text[: block.start()].count("\n") + 1, textwrap.dedent(block[2])) for block in found]
 
 
 def section(page: Path, title: str) -> str:
@@ -77,13 +109,27 @@ def named_models(tmp_path_factory, tiny_bert):
 def stand_ins(tmp_path, monkeypatch, named_models, text_csv):
     """A working folder in which the names of the pages are files and folders."""
     shutil.copytree(named_models, tmp_path, dirs_exist_ok=True)
-    shutil.copy(text_csv, tmp_path / "reviews.csv")
+    for name in ("reviews.csv", "intents.csv"):
+        shutil.copy(text_csv, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def test_every_fenced_block_says_what_it_is():
+    """One without a language, or with a further one, would be neither run nor parsed."""
+    fences = [
+        (named(page), fence)
+        for page in PAGES
+        for fence in re.findall(r"^ *```(.+)$|^\n *(```)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
+
+    assert [(page, found) for page, found in fences if (found[0] or found[1]) not in LANGUAGES] == []
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=named)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, stand_ins):
+    for _, plan in blocks(page, "yaml") if page.parent.name == "tutorials" else ():
+        run(TransferPlan.from_yaml(plan), stand_ins / "runs" / "mine")
     namespace = {
         "__name__": "page", "model": make_model(), "args": make_args(stand_ins / "out", num_train_epochs=6),
         "old": make_data(24, seed=5), "new": make_data(), "old_test": make_data(16, seed=6),
@@ -93,11 +139,26 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, stand_ins):
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
 
+def test_the_page_on_sharing_lists_the_files_that_would_go(stand_ins):
+    page = DOCS / "tutorials" / "share.md"
+    [(_, plan)] = blocks(page, "yaml")
+    run(TransferPlan.from_yaml(plan), stand_ins / "runs" / "mine")
+    [shown] = [code for _, code in blocks(page, "text") if "nothing was sent" in code]
+
+    files = prepare(stand_ins / "runs" / "mine", "ORG/NAME").files
+    assert re.findall(r"^([\w.]+\.\w+) ", shown, flags=re.MULTILINE) == [file.name for file in files]
+
+
 def commands(page: Path) -> list[str]:
     """The command lines of a page: those of its blocks, and those with arguments inside sentences."""
-    shown = "\n".join(code.replace("\\\n", " ") for _, code in blocks(page, "sh"))
-    inside = re.findall(r"`(transfer-kit (?:jobs )?\w+ [^`]+)`", page.read_text(encoding="utf-8"))
-    return [part.strip() for line in [*shown.splitlines(), *inside] for part in line.split("&&") if part.strip()]
+    text = page.read_text(encoding="utf-8")
+    shown = "\n".join(code for _, code in blocks(page, "sh"))
+    if DOCS not in page.parents:  # there, blocks are indented
+        programs = "|".join(map(re.escape, ("transfer-kit", *LAUNCHERS, *sorted(OTHER_PROGRAMS))))
+        shown += "\n".join(re.findall(rf"^    (?=[A-Z_]+=|(?:{programs}) )((?:.*\\\n)*.*)", text, flags=re.MULTILINE))
+    inside = re.findall(r"`(transfer-kit (?:jobs )?\w+ [^`]+)`", text)
+    lines = [*re.sub(r"\\\n", " ", shown).splitlines(), *(" ".join(line.split()) for line in inside)]
+    return [part.strip() for line in lines for part in line.split("&&") if part.strip()]
 
 
 def parse(words: list[str]) -> None:
@@ -108,17 +169,28 @@ def parse(words: list[str]) -> None:
     command.make_context("transfer-kit", words)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=named)
+@pytest.mark.parametrize("page", [page for page in [*PAGES, *BESIDE, *BENCHMARKS] if commands(page)], ids=named)
 def test_the_command_lines_of_a_page_are_ones_that_the_kit_takes(page):
     for line in commands(page):
-        program, *words = shlex.split(line, comments=True)
+        words = shlex.split(line, comments=True)  # "..." stands for more of the same, NAME=value for a variable
+        program, *words = [word for word in words if word != "..." and not re.match(r"[A-Z_]+=", word)]
         if program == "transfer-kit":
             parse(words)
-        elif program in ("accelerate", "torchrun", "python"):
-            *_, last = re.split(r"-m hf_transfer_kit\.run ", line)
-            assert {word for word in shlex.split(last) if word.startswith("--")} <= RUN_OPTIONS or last == line, line
+        elif program in LAUNCHERS:
+            check_launched(line, words)
         else:
             assert program in OTHER_PROGRAMS, line
+
+
+def check_launched(line: str, words: list[str]) -> None:
+    """A run takes the options that are shown, and a module or script of the repository is there."""
+    if "hf_transfer_kit.run" in words:
+        rest = words[words.index("hf_transfer_kit.run") :]
+        assert {word for word in rest if word.startswith("--")} <= RUN_OPTIONS, line
+    for module in re.findall(r" -m (benchmarks[\w.]+)", line):
+        assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file(), line
+    for script in re.findall(r"(?:examples|benchmarks)/\w[\w/]*\.py", line):
+        assert (ROOT / script).is_file(), line
 
 
 def test_a_command_line_with_an_unknown_option_would_be_noticed():
@@ -162,6 +234,51 @@ def test_the_page_on_jobs_names_every_state_and_every_kind_of_failure():
 
     assert states == {*ALIVE, *ENDED}
     assert failures == set(re.findall(r'kind="(\w+)"', code))
+
+
+# --- formats and code -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("title", "values"),
+    [
+        ("plan.yaml", (TransferPlan, DataSpec, Training)),
+        ("events.jsonl", (Event,)),
+        ("A job's folder", (Job,)),
+        ("record.json", (RunRecord, Cost, PredictionCost)),
+        ("comparison.json", (Comparison, ArmResult)),
+        ("advice.json", (Advice, TaskFacts)),
+        ("ranking.json", (Ranking,)),
+        ("A prompt file", (Prompt,)),
+        ("study.yaml", (Study,)),
+    ],
+)
+def test_the_formats_name_every_field_of_what_is_written(title, values):
+    text = (DOCS / "formats.md").read_text(encoding="utf-8")
+    told = re.search(rf"^## {re.escape(title)}.*?\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE)[1]
+    names = {field.name for value in values for field in dataclasses.fields(value)}
+
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", told)) == []
+
+
+def test_the_files_that_the_formats_show_are_read(tmp_path):
+    text = (DOCS / "formats.md").read_text(encoding="utf-8")
+    phases, prompt = (
+        textwrap.dedent(re.search(rf"^## {title}\n(?:.*?\n)*?((?:(?:    .*)?\n){{3,}})", text, re.MULTILINE)[1])
+        for title in ("Phases of gradual unfreezing", "A prompt file")
+    )
+    for name, content in (("phases.yaml", phases), ("prompt.yaml", prompt)):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+
+    assert len(Schedule.read(tmp_path / "phases.yaml").phases) == 2
+    assert load_prompt(tmp_path / "prompt.yaml").descriptions
+
+
+def test_the_page_on_the_code_names_every_module_and_folder_of_the_package():
+    told = (DOCS / "code.md").read_text(encoding="utf-8")
+    entries = {path.name for path in (ROOT / "hf_transfer_kit").iterdir() if path.name[0] not in "_."}
+
+    assert [name for name in sorted(entries - {"py.typed"}) if f"`{name}" not in told] == []
 
 
 # --- reference ------------------------------------------------------------------------------------------------------

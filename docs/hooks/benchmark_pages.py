@@ -1,7 +1,7 @@
 """The benchmarks as pages of the site: every benchmarks/<name>/README.md, with its records to download.
 
 In docs/ a page links to the file itself, `../benchmarks/ewc_step/README.md`, which is right on a code host; here such
-a link is turned into one to the page.
+a link is turned into one to the page. So are those from one README to another, and to a record.
 """
 
 import re
@@ -12,6 +12,8 @@ from mkdocs.structure.files import File, Files
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 LINK = re.compile(r"\]\((?P<up>(?:\.\./)+)benchmarks/(?P<name>\w+)/README\.md(?P<rest>#[\w-]*)?\)")
+TO_ANOTHER = re.compile(r"\]\(\.\./(?P<name>\w+)/README\.md(?P<rest>#[\w-]*)?\)")
+TO_A_RECORD = re.compile(r"\]\(results/(?P<name>[\w.-]+\.json)\)")
 
 
 def readmes() -> list[Path]:
@@ -33,6 +35,8 @@ def on_files(files: Files, config: Any) -> Files:
     titles = []
     for file in readmes():
         name, text = file.parent.name, file.read_text(encoding="utf-8")
+        text = TO_ANOTHER.sub(lambda found: f"]({found['name']}.md{found['rest'] or ''})", text)
+        text = TO_A_RECORD.sub(rf"]({name}/\g<name>)", text)
         records = sorted((file.parent / "results").glob("*.json"))
         if records:
             text += "\n## Records\n\n" + "".join(f"- [{r.name}]({name}/{r.name})\n" for r in records)

@@ -110,6 +110,15 @@ def test_where_there_is_no_plan_the_advice_says_so(many):
     assert all("KIT7" in {warned.rule for warned in advice.warnings} for advice in without)
 
 
+@pytest.mark.parametrize(("old_data", "said", "unsaid"), [(True, "KIT12", "KIT13"), (False, "KIT13", "KIT12")])
+def test_what_was_measured_about_forgetting_is_said_where_it_applies(old_data, said, unsaid):
+    facts = TaskFacts(modality="text", n_labelled=5000, keep_old_skills=True, old_data=old_data)
+    rules = {reason.rule for reason in advise(facts).reasons}
+
+    assert said in rules and unsaid not in rules
+    assert "KIT13" in {reason.rule for reason in advise(replace(facts, old_data=None)).reasons}
+
+
 def test_old_data_go_into_the_plan_as_replay_and_their_absence_as_a_pull():
     facts = TaskFacts(task="classification", modality="text", n_labelled=500, keep_old_skills=True)
     with_data = TransferPlan.from_mapping(advise(replace(facts, old_data=True)).plan)
