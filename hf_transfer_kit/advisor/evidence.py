@@ -41,7 +41,7 @@ class Evidence:
     Fields:
         data: what was measured on; rows: training rows that were looked at.
         model: to start from: the cheapest of the best; where none helps frozen, the most accurate, to be trained.
-        frozen, similarity: as in `TaskFacts`; None where there are too few rows to tell.
+        frozen, similarity: as in `TaskFacts`; similarity None where there are too few rows to tell.
         sentence: the ranking's own.
         held_out: the model's layer on validation rows, which took no part; None where there are too few.
         candidates: in order; controls: what is there without a model.

@@ -16,7 +16,7 @@ COMPLEXITIES = ("simple", "medium", "complex")
 COMPUTE = ("none", "cpu", "gpu", "multi_gpu", "cluster")
 TARGETS = ("edge", "server")
 PRIORITIES = ("speed", "balance", "accuracy", "simplicity", "small_model", "deep", "multi_scale")
-FROZEN = ("enough", "helps", "falls_short", "no_better")
+FROZEN = ("enough", "helps", "falls_short", "no_better", "unclear")
 CHOICES = {
     "modality": MODALITIES, "task": TASKS, "similarity": SIMILARITIES, "complexity": COMPLEXITIES, "compute": COMPUTE,
     "target": TARGETS, "priority": PRIORITIES, "frozen": FROZEN,
@@ -60,7 +60,8 @@ class TaskFacts:
         base_model: Hub id or folder that the person wants to start from.
         data: path or Hub name of the data, if it is at hand.
         frozen: what frozen features were measured to do: "enough" (no method can gain two points), "helps",
-            "falls_short" (it helps, and leaves five points or more), or "no_better" than the simplest controls.
+            "falls_short" (it helps, and leaves five points or more), "no_better" than the simplest controls, or
+            "unclear" (too few rows to tell).
 
     Raises:
         PlanError: a value is not one of the choices, or is a number that cannot be.

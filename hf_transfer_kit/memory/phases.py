@@ -205,7 +205,7 @@ def _recompute(model: Any) -> None:
             f"{type(model).__name__} cannot recompute its activations; leave gradient_checkpointing out."
         )
     settings = {"use_reentrant": False, "preserve_rng_state": False}  # dropout is 0, and fakes have no random state
-    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)  # new in 5.20
+    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)  # new in 5.23
     enable(settings)
 
 

@@ -80,13 +80,17 @@ def test_similarity_is_how_far_up_the_features_serve(accuracy, last, last_gain, 
     assert evidence_of(measured).similarity == similarity
 
 
-def test_too_few_rows_to_tell_change_nothing_but_the_model():
+def test_with_too_few_rows_to_tell_nothing_is_opened_yet():
     unclear = candidate("me/mine", 0.7, half=0.2, over_shallow=0.0, gain_half=0.3)
     told = evidence_of(ranking(unclear))
     advice = with_evidence(ranking(unclear), n_labelled=500)
 
-    assert (told.frozen, told.similarity) == (None, None)
-    assert advice.method == advise(TaskFacts(**TEXTS, n_labelled=500)).method
+    assert (told.frozen, told.similarity) == ("unclear", None)
+    assert advise(TaskFacts(**TEXTS, n_labelled=500)).method == "top_layers"
+    assert advice.method == "features" and "KIT16" in {reason.rule for reason in advice.reasons}
+    assert (
+        with_evidence(ranking(unclear), n_labelled=50_000).method != "features"
+    )  # so many that the rules know better
     assert advice.plan["model"]["name"] == "me/mine"
 
 

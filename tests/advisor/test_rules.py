@@ -110,6 +110,30 @@ def test_where_there_is_no_plan_the_advice_says_so(many):
     assert all("KIT7" in {warned.rule for warned in advice.warnings} for advice in without)
 
 
+@pytest.mark.parametrize(
+    ("changes", "method"),
+    [
+        ({}, "few_shot"),
+        ({"n_labelled": 16 * 150}, "top_layers"),
+        ({"n_classes": 10}, "top_layers"),
+        ({"data": None}, "top_layers"),  # labels a class were not counted
+        ({"language": "de"}, "top_layers"),
+        ({"modality": "image"}, "top_layers"),
+        ({"base_model": "google-bert/bert-base-uncased"}, "top_layers"),  # its vectors are not made to be compared
+        ({"base_model": "sentence-transformers/all-mpnet-base-v2"}, "few_shot"),
+    ],
+)
+def test_texts_at_hand_with_few_labels_a_class_are_answered_by_their_nearest_examples(changes, method):
+    facts = TaskFacts(task="classification", modality="text", data="a.csv", n_labelled=16 * 150 - 1, n_classes=150)
+    advice = advise(replace(facts, **changes))
+
+    assert advice.method == method
+    assert ("KIT15" in {reason.rule for reason in advice.reasons}) == (method == "few_shot")
+    if method == "few_shot":
+        assert advice.plan["model"]["name"] == (changes.get("base_model") or "sentence-transformers/all-MiniLM-L6-v2")
+        assert "From 2,400 labels on" in advice.flips[0].text
+
+
 @pytest.mark.parametrize(("old_data", "said", "unsaid"), [(True, "KIT12", "KIT13"), (False, "KIT13", "KIT12")])
 def test_what_was_measured_about_forgetting_is_said_where_it_applies(old_data, said, unsaid):
     facts = TaskFacts(modality="text", n_labelled=5000, keep_old_skills=True, old_data=old_data)
@@ -204,7 +228,7 @@ def test_every_rule_with_a_condition_is_said_somewhere(many):
     cases = [advise(TaskFacts(**case.facts)) for case in CASES]
     said = {each.rule for advice in (*many, *cases) for each in (*advice.reasons, *advice.warnings)}
     said |= {each.id for each in rules().values() for advice in many if each.says in advice.evaluation}
-    rare = {"KIT9", "M6"}  # five facts at once
+    rare = {"KIT1", "KIT9", "KIT15"}  # several facts at once
 
     assert {each.id for each in rules().values() if each.when} - said == rare
 

@@ -88,11 +88,11 @@ def _relatives(best: Candidate, held_out: Estimate | None) -> list[str]:
     ]
 
 
-def _frozen(best: Candidate | None, held_out: Estimate | None) -> str | None:
+def _frozen(best: Candidate | None, held_out: Estimate | None) -> str:
     if best is None:
         return "no_better"
     if best.unclear:
-        return None
+        return "unclear"
     measured = [best.accuracy, *([] if held_out is None else [held_out])]
     if min(each.low for each in measured) >= NOTHING_TO_GAIN:
         return "enough"

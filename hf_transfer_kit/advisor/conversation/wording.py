@@ -46,7 +46,8 @@ _VALUES: dict[str, Mapping[Any, str]] = {
     "high_resolution": {True: "high resolution", False: "low resolution"},
     "frozen": {"enough": "frozen features are enough", "helps": "frozen features help",
                "falls_short": "frozen features fall short",
-               "no_better": "frozen features are no better than the controls"},
+               "no_better": "frozen features are no better than the controls",
+               "unclear": "too few rows to tell what frozen features do"},
     "deployment": {True: "others will use it", False: "not for others"},
 }  # fmt: skip
 _NUMBERS: dict[str, Callable[[Any], str]] = {

@@ -53,7 +53,8 @@ def _wanted(situation: Situation) -> int:
     if situation.size not in ("middle", "large") or situation.frozen == "enough":
         return 1
     same, different = situation.similarity == "same", situation.similarity == "different"
-    served = situation.frozen is not None and situation.thin  # measured: the features serve, and labels are few
+    # Measured, and nothing said against frozen features: labels are few, or the rows too few to tell.
+    served = situation.frozen == "unclear" or (situation.frozen is not None and situation.thin)
     short = (
         situation.frozen == "falls_short" and not situation.thin
     )  # measured: they do not reach, and labels are many
@@ -81,6 +82,8 @@ def _asked(situation: Situation) -> str | None:
         return "zero_shot" if none_known or situation.modality != "text" else "few_shot"
     if not situation.wordable:
         return None
+    if situation.sparse:
+        return "few_shot"
     if situation.size == "zero" or (situation.task == "search" and (few or none_known)):
         return "zero_shot"
     if situation.llm and situation.modality in ("text", None) and not situation.fast and (few or none_known):

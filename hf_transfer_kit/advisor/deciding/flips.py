@@ -8,17 +8,11 @@ from hf_transfer_kit.advisor.deciding.asking import askables
 from hf_transfer_kit.advisor.deciding.decision import decide
 from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.knowledge.memory_rule import MemoryOf
-from hf_transfer_kit.advisor.knowledge.situation import HUGE, LARGE, SMALL
+from hf_transfer_kit.advisor.knowledge.situation import FEW, HUGE, LARGE, SMALL, THIN
 
 STEPS = (0, 1, SMALL, LARGE + 1, HUGE)  # where a class of sizes begins
-AT = {
-    0: "Without any labels", 1: "From the first labels on", SMALL: "From 100 labels on",
-    LARGE + 1: "Above 10,000 labels", HUGE: "From 1,000,000 labels on",
-}  # fmt: skip
-BELOW = {
-    1: "Without any labels", SMALL: "Below 100 labels", LARGE + 1: "At 10,000 labels or fewer",
-    HUGE: "Below 1,000,000 labels",
-}  # fmt: skip
+AT = {0: "Without any labels", 1: "From the first labels on", LARGE + 1: "Above 10,000 labels"}
+BELOW = {1: "Without any labels", LARGE + 1: "At 10,000 labels or fewer"}
 ONE_BY_ONE = ("similarity", "compute", "llm", "real_time", "complexity", "priority")
 METHODS = {
     "zero_shot": "ask a model without examples", "few_shot": "ask a model with examples in the prompt",
@@ -37,21 +31,28 @@ def _with_labels(facts: TaskFacts, labels: int) -> TaskFacts:
     return replace(facts, n_labelled=labels, per_class=None)
 
 
+def _steps(facts: TaskFacts) -> list[int]:
+    """Numbers of labels at which something may change; some are so many of each class."""
+    return sorted({*STEPS, *(each * (facts.n_classes or 0) for each in (FEW, THIN))})
+
+
 def _by_labels(facts: TaskFacts, memory_of: MemoryOf) -> Iterator[Flip]:
     """Outward from what there is, the first number at which each next method begins."""
     now, labels = decide(facts, memory_of).method, facts.labels
     methods = {now}
-    for step in STEPS:
+    for step in _steps(facts):
         method = decide(_with_labels(facts, step), memory_of).method
         if (labels is None or step > labels) and method not in methods:
             methods.add(method)
-            yield Flip(fact="n_labelled", value=step, method=method, text=f"{AT[step]}: {METHODS[method]}.")
+            at = AT.get(step, f"From {step:,} labels on")
+            yield Flip(fact="n_labelled", value=step, method=method, text=f"{at}: {METHODS[method]}.")
     methods = {now}
-    for step in reversed(STEPS[1:] if labels is not None else ()):
+    for step in reversed(_steps(facts)[1:] if labels is not None else ()):
         method = decide(_with_labels(facts, step - 1), memory_of).method
         if step <= (labels or 0) and method not in methods:
             methods.add(method)
-            yield Flip(fact="n_labelled", value=step - 1, method=method, text=f"{BELOW[step]}: {METHODS[method]}.")
+            below = BELOW.get(step, f"Below {step:,} labels")
+            yield Flip(fact="n_labelled", value=step - 1, method=method, text=f"{below}: {METHODS[method]}.")
 
 
 def _by_other_facts(facts: TaskFacts, memory_of: MemoryOf) -> Iterator[Flip]:

@@ -7,7 +7,9 @@ from hf_transfer_kit.advisor.facts import TaskFacts
 from hf_transfer_kit.advisor.knowledge.domains import domain_of
 
 SMALL, LARGE, HUGE = 100, 10_000, 1_000_000  # below, above, from: 100 and 10,000 belong to the middle class
+FEW = 16  # labels a class; with fewer, nearest examples are ahead of all that trains (benchmarks/crossover, transfer)
 THIN = 50  # labels a class; with fewer, good frozen features are ahead of fine-tuning (benchmarks/crossover)
+SENTENCES = "sentence-transformers/"  # models whose vectors of sentences were trained to be compared
 GENERATIVE = ("translation", "summarization", "generation", "captioning", "chat")
 MODALITY_OF_TASK = {
     "detection": "image", "segmentation": "image", "ner": "text", "question_answering": "text", "translation": "text",
@@ -35,6 +37,7 @@ class Situation:
         nothing_to_train_on: no labels, and not wordable either.
         frozen: what frozen features were measured to do.
         thin: fewer than 50 labels a class.
+        sparse: fewer than 16 labels a class, counted in data at hand, and texts that a model of sentences can compare.
         method, depth: what was decided; kind: of the first model; rate: the person's learning rate is "high", "low" or
             "ok" for it.
         capped_by_processor: deeper would have been advised with a GPU.
@@ -73,6 +76,7 @@ class Situation:
     nothing_to_train_on: bool
     frozen: str | None
     thin: bool
+    sparse: bool
     method: str | None = None
     depth: int | None = None
     kind: str | None = None
@@ -122,14 +126,25 @@ def situation_of(facts: TaskFacts) -> Situation:
         target=facts.target, llm=facts.llm, priority=facts.priority, keep_old_skills=facts.keep_old_skills,
         old_data=facts.old_data, high_impact=facts.high_impact, test_set=facts.test_set,
         several_objects=facts.several_objects, high_resolution=facts.high_resolution, deployment=facts.deployment,
-        frozen=facts.frozen, thin=_is_thin(facts),
+        frozen=facts.frozen, thin=_labels_a_class_below(THIN, facts),
+        sparse=facts.data is not None and _comparable(facts, modality) and _labels_a_class_below(FEW, facts),
     )  # fmt: skip
 
 
-def _is_thin(facts: TaskFacts) -> bool:
+def _labels_a_class_below(most: int, facts: TaskFacts) -> bool:
     if facts.per_class is not None:
-        return facts.per_class < THIN
-    return facts.labels is not None and facts.n_classes is not None and facts.labels < THIN * facts.n_classes
+        return facts.per_class < most
+    return facts.labels is not None and facts.n_classes is not None and facts.labels < most * facts.n_classes
+
+
+def _comparable(facts: TaskFacts, modality: str | None) -> bool:
+    """Whether there is a model whose vectors of these texts can be compared without training."""
+    return (
+        modality == "text"
+        and facts.task in (None, "classification")
+        and facts.language in (None, "en")
+        and (facts.base_model is None or facts.base_model.startswith(SENTENCES))
+    )
 
 
 def _wordable(task: str | None, modality: str | None) -> bool:

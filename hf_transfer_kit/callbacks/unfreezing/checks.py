@@ -56,7 +56,8 @@ def check_setup(host: Host, schedule: Schedule) -> None:
         # Of text models, transformers makes the embeddings' output require gradients, which is the remedy (5.23).
         raise UnsupportedSetupError(
             "reentrant activation checkpointing gives no gradients to blocks above frozen ones; set "
-            "activation_checkpointing_kwargs={'use_reentrant': False} in TrainingArguments."
+            "activation_checkpointing_kwargs={'use_reentrant': False} in TrainingArguments "
+            "(gradient_checkpointing_kwargs before transformers 5.23)."
         )
     if getattr(host.args, "torch_compile", False) and len(schedule.phases) > _MOST_GRAPHS:
         warnings.warn(
