@@ -46,6 +46,8 @@ def make_args(folder: Path, **settings) -> TrainingArguments:
         "report_to": "none", "disable_tqdm": True, "use_cpu": True, "seed": 0, "logging_strategy": "no",
         "log_level": "error",
     }  # fmt: skip
+    if not hasattr(TrainingArguments, "activation_checkpointing"):  # transformers < 5.23
+        settings = {name.replace("activation_check", "gradient_check"): value for name, value in settings.items()}
     return TrainingArguments(output_dir=str(folder), **(defaults | settings))
 
 
