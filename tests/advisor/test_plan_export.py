@@ -201,6 +201,7 @@ def test_what_has_no_script_is_still_exported(plans):
 
 def test_the_launch_line_starts_the_processes_asked_for(plans, tmp_path):
     (tmp_path / "hf_transfer_kit").mkdir()
+    (tmp_path / "hf_transfer_kit" / "__init__.py").touch()  # without it, the installed package would be found first
     (tmp_path / "hf_transfer_kit" / "run.py").write_text(STAND_IN, encoding="utf-8")
     plan = replace(plans["full"], training=replace(TRAINING, batch_size=20, accumulation=1))
     line = launch_command(plan, processes=2, gpu=False, file="plan.yaml", out="runs/mine")

@@ -9,7 +9,7 @@ from served_app import WAIT, ServedApp, Visitor, visiting
 from hf_transfer_kit.launch.job import MARK
 from hf_transfer_kit.launch.store import JobStore
 
-LONG = 3 * WAIT
+LONG = 5 * WAIT
 
 
 @pytest.fixture

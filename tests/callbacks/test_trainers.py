@@ -159,7 +159,7 @@ def sentences(rows, seed):
 
 @pytest.mark.parametrize("packing", [False, True], ids=["padded", "packed"])
 def test_in_the_sft_trainer_of_trl(packing, tmp_path):
-    pytest.importorskip("trl", reason="trl is not installed (it needs a newer accelerate than we do)")
+    pytest.importorskip("trl", reason="trl is not installed")
     from trl import SFTConfig, SFTTrainer
 
     model = LlamaForCausalLM(
